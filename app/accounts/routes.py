@@ -1,0 +1,87 @@
+"""Signing in and out."""
+
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from app.accounts import service
+from app.accounts.access import COOKIE
+from app.accounts.views import SignInNotice, SignInPage
+from app.core.db import Database
+from app.core.errors import Problem
+from app.core.forms import fit_text
+from app.core.parts import part
+from app.core.templating import page
+
+HOME = "/attendant"
+_NOTICES: dict[str, SignInNotice] = {"signed-out": "signed-out", "link": "link-expired"}
+
+
+async def sign_in_page(request: Request) -> Response:
+    """``GET /sign-in``."""
+    notice: SignInNotice = _NOTICES.get(request.query_params.get("notice", ""), "")
+    return page(
+        "accounts/sign_in.html", SignInPage("", _own(request.query_params.get("next")), notice=notice)
+    )
+
+
+async def sign_in(request: Request) -> Response:
+    """``POST /sign-in``: name and password."""
+    async with request.form(max_fields=10, max_files=0) as form:
+        sent = {key: value for key, value in form.items() if isinstance(value, str)}
+    name, password = sent.get("name", "").strip(), sent.get("password", "")
+    going = _own(sent.get("next"))
+    errors = {
+        "name_error": "" if name else "Give your name.",
+        "password_error": "" if password else "Give your password.",
+    }
+    if any(errors.values()):
+        return page("accounts/sign_in.html", SignInPage("", going, name, **errors), 422)
+    try:
+        fit_text(name + password)
+        secret = await service.sign_in(part(request, Database), name, password)
+    except (Problem, ValueError):
+        view = SignInPage("", going, name, problem="Name and password do not fit together.")
+        return page("accounts/sign_in.html", view, 401)
+    return _signed_in(request, secret, going)
+
+
+async def use_link(request: Request) -> Response:
+    """``GET /sign-in/{secret}``: a link that signs in once."""
+    try:
+        secret = await service.use_link(part(request, Database), request.path_params["secret"])
+    except Problem:
+        return RedirectResponse("/sign-in?notice=link", 303)
+    return _signed_in(request, secret, HOME)
+
+
+async def sign_out(request: Request) -> Response:
+    """``POST /sign-out``: ends the session, here and on the server."""
+    secret = request.cookies.get(COOKIE)
+    if secret:
+        await service.sign_out(part(request, Database), secret)
+    response = RedirectResponse("/sign-in?notice=signed-out", 303)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+def _signed_in(request: Request, secret: str, going: str) -> Response:
+    response = RedirectResponse(going or HOME, 303)
+    response.set_cookie(
+        COOKIE,
+        secret,
+        max_age=int(service.SESSION_LIFE.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+    return response
+
+
+def _own(address: str | None) -> str:
+    """The address, if it is a path of this site."""
+    if not address or not address.startswith("/") or address.startswith(("//", "/\\")):
+        return ""
+    parts = urlsplit(address)
+    return "" if parts.scheme or parts.netloc else address

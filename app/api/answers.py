@@ -1,0 +1,115 @@
+"""What the REST surface answers with."""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from app.bookings.results import Released, Reserved
+from app.core.money import Money
+from app.payments.fees import Fee
+from app.slots.models import State
+from app.slots.queries import Cursor, Page, SlotDetails
+
+
+def unix(instant: datetime | None) -> int | None:
+    return None if instant is None else int(instant.timestamp())
+
+
+def reserved(done: Reserved) -> dict[str, Any]:
+    return {
+        "slot": done.slot,
+        "reservation": done.reservation,
+        "lot": done.lot,
+        "area": done.area,
+        "name": done.slot_name,
+        "premium": done.premium,
+        "startTime": unix(done.start_at),
+        "until": unix(done.until),
+        "price": {
+            "amount": done.price.per_increment.major,
+            "amountMinor": done.price.price_minor,
+            "currency": done.price.currency,
+            "perStartedSeconds": done.price.increment_s,
+        },
+        "_links": {"booking": f"/bookings/{done.token}"},
+    }
+
+
+def released(done: Released) -> dict[str, Any]:
+    return {
+        "slot": done.slot,
+        "reservation": done.reservation,
+        "lot": done.lot,
+        "startTime": unix(done.start_at),
+        "endTime": unix(done.ended_at),
+        **fee(done.fee),
+        "paymentStatus": "due" if done.fee.amount_minor else "nothing due",
+    }
+
+
+def fee(charged: Fee) -> dict[str, Any]:
+    """An amount in major units as text, in minor units as an integer, and the lines that it is the sum of."""
+    return {
+        "amount": charged.money.major,
+        "amountMinor": charged.amount_minor,
+        "currency": charged.currency,
+        "lines": [
+            {
+                "rule": line.rule,
+                "quantity": line.quantity,
+                "unit": line.unit,
+                "amount": Money(line.amount_minor, charged.currency).major,
+                "amountMinor": line.amount_minor,
+            }
+            for line in charged.lines
+        ],
+    }
+
+
+def slot(details: SlotDetails) -> dict[str, Any]:
+    shown = State.RESERVED if details.state is State.HELD else details.state
+    return {
+        "identifier": details.identifier,
+        "name": details.name,
+        "location": details.location or _point(details),
+        "size": details.size,
+        "status": shown,
+        "premium": details.premium,
+        "accessible": details.accessible,
+        "charging": details.charging,
+        "lot": details.lot,
+        "area": details.area,
+        "outline": details.outline or None,
+    }
+
+
+def slot_list(page: Page, query: dict[str, Any], start: int, limit: int) -> dict[str, Any]:
+    return {
+        "_links": {
+            "self": _link(query),
+            "next": _link(query | _beyond(page.slots[-1], backwards=False))
+            if page.has_next and page.slots
+            else None,
+            "prev": _link(query | _beyond(page.slots[0], backwards=True))
+            if page.has_previous and page.slots
+            else None,
+        },
+        "slotDetails": [slot(one) for one in page.slots],
+        "start": start,
+        "limit": limit,
+    }
+
+
+def _beyond(edge: SlotDetails, *, backwards: bool) -> dict[str, Any]:
+    return {"cursor": Cursor(edge.slot_id, backwards).text(), "start": None}
+
+
+def _link(query: dict[str, Any]) -> str:
+    given = {name: value for name, value in query.items() if value is not None}
+    return "/parking" + (f"?{urlencode(given)}" if given else "")
+
+
+def _point(details: SlotDetails) -> dict[str, Any] | None:
+    if details.latitude is None or details.longitude is None:
+        return None
+    return {"type": "Point", "coordinates": [details.longitude, details.latitude]}

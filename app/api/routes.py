@@ -1,0 +1,182 @@
+"""The REST surface: reads, hands on, answers. It has no rules of its own."""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from app.api import answers, models
+from app.bookings import calculate, opening
+from app.bookings.desk import Desk, run_again_on_conflict
+from app.bookings.forms import IdempotencyKey, ReserveRequest, UnreserveRequest
+from app.bookings.reserve import reserve
+from app.bookings.unreserve import unreserve
+from app.core.db import Database
+from app.core.errors import FieldError, InvalidInput, Problem
+from app.core.forms import fit_text, read_json_object, validated
+from app.core.parts import part
+from app.slots import queries
+from app.slots.forms import SlotForm
+from app.slots.layout import Wish
+from app.slots.models import State
+
+LONGEST_KEY = 255
+Action = Callable[[Request, dict[str, Any]], Awaitable[Response]]
+
+
+async def post_parking(request: Request) -> Response:
+    """``POST /parking?action=reserve`` and ``?action=unreserve``."""
+    action = _action(request, {"reserve": _reserve, "unreserve": _unreserve})
+    return await action(request, await read_json_object(request))
+
+
+async def post_payment(request: Request) -> Response:
+    """``POST /parking/payment?action=calculate``."""
+    action = _action(request, {"calculate": _calculate})
+    return await action(request, await read_json_object(request))
+
+
+async def get_parking(request: Request) -> Response:
+    """``GET /parking``: slots with their status, from the truth."""
+    given = models.canonical(dict(request.query_params), "slot")
+    query = validated(models.ListQuery, given)
+    wanted = queries.Filter(
+        slot=query.slot,
+        status=State(query.status) if query.status else None,
+        lot=query.lot,
+        area=query.area,
+        size=query.size,
+        premium=query.premium,
+    )
+    cursor = None
+    if query.cursor is not None:
+        try:
+            cursor = queries.Cursor.read(query.cursor)
+        except ValueError as error:
+            raise InvalidInput([FieldError("cursor", str(error))]) from None
+
+    async def look() -> queries.Page:
+        async with part(request, Database).look() as connection:
+            return await queries.slot_page(connection, wanted, query.start, query.limit, cursor)
+
+    page = await run_again_on_conflict(look)
+    return JSONResponse(answers.slot_list(page, given, query.start, query.limit))
+
+
+async def put_parking(request: Request) -> Response:
+    """``PUT /parking``: creates a slot (201) or replaces it (200)."""
+    body = validated(models.Put, models.canonical(await read_json_object(request), "identifier"))
+    form = SlotForm(
+        identifier=body.identifier,
+        location=body.location,
+        size=body.size,
+        premium=body.premium,
+        lot=body.lot,
+        area=body.area,
+        name=body.name,
+        accessible=body.accessible,
+        charging=body.charging,
+        outline=body.outline,
+        if_match=_if_match(request),
+        given=frozenset(body.model_fields_set),
+    )
+    put = await opening.put_slot(part(request, Desk), form)
+
+    async def look() -> queries.SlotDetails | None:
+        async with part(request, Database).look() as connection:
+            return await queries.slot_details(connection, body.identifier)
+
+    details = await run_again_on_conflict(look)
+    return JSONResponse(
+        answers.slot(details), 201 if put.created else 200, headers={"ETag": f'"{details.revision}"'}
+    )
+
+
+async def _reserve(request: Request, body: dict[str, Any]) -> Response:
+    asked = validated(models.Reserve, models.canonical(body, "slot"))
+    wish = Wish(
+        size=asked.size,
+        premium=asked.premium,
+        accessible=asked.accessible,
+        charging=asked.charging,
+        area=asked.area,
+    )
+    done = await reserve(
+        part(request, Desk),
+        ReserveRequest(
+            entity=asked.entity_identifier,
+            lot=asked.lot,
+            slot=asked.slot,
+            wish=wish,
+            start=asked.time,
+            until=asked.until,
+            idempotency=_idempotency_key(request, body),
+        ),
+    )
+    return JSONResponse(answers.reserved(done))
+
+
+async def _unreserve(request: Request, body: dict[str, Any]) -> Response:
+    asked = validated(models.Unreserve, models.canonical(body, "slot"))
+    done = await unreserve(
+        part(request, Desk),
+        UnreserveRequest(
+            entity=asked.entity_identifier,
+            slot=asked.slot,
+            reservation=asked.reservation,
+            time=asked.time,
+            idempotency=_idempotency_key(request, body),
+        ),
+    )
+    return JSONResponse(answers.released(done))
+
+
+async def _calculate(request: Request, body: dict[str, Any]) -> Response:
+    asked = validated(models.Calculate, models.canonical(body, "slotIdentifier"))
+    desk = part(request, Desk)
+    if asked.reservation is not None:
+        return JSONResponse(answers.fee(await calculate.of_reservation(desk, asked.reservation)))
+    missing = [
+        FieldError(name, "is missing")
+        for name, value in (
+            ("slotIdentifier", asked.slot_identifier),
+            ("startTime", asked.start_time),
+            ("endTime", asked.end_time),
+        )
+        if value is None
+    ]
+    if missing or asked.slot_identifier is None or asked.start_time is None or asked.end_time is None:
+        raise InvalidInput(missing)
+    charged = await calculate.of_stay(desk, asked.slot_identifier, asked.start_time, asked.end_time)
+    return JSONResponse(answers.fee(charged))
+
+
+def _action(request: Request, actions: dict[str, Action]) -> Action:
+    name = request.query_params.get("action", "")
+    if name not in actions:
+        known = " or ".join(actions)
+        raise Problem(400, "unknown-action", "This action is not known", f"Say ?action={known}.")
+    return actions[name]
+
+
+def _idempotency_key(request: Request, body: dict[str, Any]) -> IdempotencyKey | None:
+    """The request's key, with a digest of its body: the same key with another body is refused."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    try:
+        fit_text(key)
+    except ValueError as error:
+        raise InvalidInput([FieldError("Idempotency-Key", str(error))]) from None
+    if not 1 <= len(key) <= LONGEST_KEY:
+        raise InvalidInput([FieldError("Idempotency-Key", f"must have 1 to {LONGEST_KEY} characters")])
+    written = json.dumps(body, sort_keys=True)
+    return IdempotencyKey("program", key, hashlib.sha256(written.encode()).hexdigest())
+
+
+def _if_match(request: Request) -> str | None:
+    value = request.headers.get("If-Match")
+    return None if value is None else value.removeprefix("W/").strip('"')

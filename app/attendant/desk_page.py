@@ -1,0 +1,289 @@
+"""The attendant's desk: what stands where, what is to do, what just happened."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from starlette.requests import Request
+
+from app.accounts.access import account
+from app.attendant import views
+from app.bookings import queries as bookings
+from app.bookings.desk import Desk
+from app.bookings.models import Reservation
+from app.core.ids import new_id
+from app.core.money import Money
+from app.core.parts import part
+from app.core.templating import environment
+from app.driver import words
+from app.live.hub import Hub
+from app.payments.fees import fee
+from app.payments.queries import price_of
+from app.slots import queries as slots
+from app.slots.layout import LaidSlot, Layout
+from app.slots.maps import LotMaps
+from app.slots.models import State, public_code
+from app.slots.projections import count
+
+MOST_HITS, MOST_TASKS, MOST_ARRIVALS, MOST_EVENTS = 8, 20, 10, 20
+SOON = timedelta(minutes=30)
+_WHAT = {"reserved": "Reserved", "arrived": "Arrived", "left": "Left"}
+
+
+async def home(request: Request) -> views.HomePage:
+    """The lots to choose from."""
+    desk = part(request, Desk)
+    async with desk.database.look() as connection:
+        now = await desk.database.now(connection)
+        found = await slots.lots(connection, limit=50)
+        late = {
+            lot.id: len(await bookings.overdue(connection, lot.id or 0, now, MOST_TASKS)) for lot in found
+        }
+    rows = []
+    for lot in found:
+        picture = await part(request, Hub).picture(lot.id or 0)
+        counts = count(picture) if picture else None
+        rows.append(
+            views.LotRow(
+                code=lot.code,
+                name=lot.name,
+                address=lot.address,
+                free=None if counts is None else counts.free,
+                reserved=None if counts is None else counts.reserved,
+                occupied=None if counts is None else counts.occupied,
+                closed=None if counts is None else counts.closed,
+                to_do=late[lot.id],
+            )
+        )
+    return views.HomePage(account(request).name, tuple(rows), "")
+
+
+async def lot_page(
+    request: Request, layout: Layout, slot: LaidSlot | None, panel: views.SlotPanel | None = None
+) -> views.LotPage:
+    """The desk of one lot, with this slot chosen."""
+    picture = await part(request, Hub).picture(layout.lot_id)
+    layout = picture.layout if picture else layout
+    states = bytes(public_code(code) for code in picture.states) if picture else bytes(len(layout.slots))
+    counts = count(picture) if picture else None
+    signs = counts.signs if counts else {}
+    code = quote(layout.lot.code)
+    shown_map = (
+        part(request, LotMaps)
+        .of(layout)
+        .render(states, signs, f"/attendant/lots/{code}/slots/{{slot}}", pick="any")
+    )
+    legends = environment().get_template("slots/_legend.html").module
+    numbers = counts.states if counts else dict.fromkeys(("free", "reserved", "occupied", "closed"), "–")
+    if slot is not None and panel is None:
+        panel = await slot_panel(request, layout, slot)
+    return views.LotPage(
+        code=layout.lot.code,
+        name=layout.lot.name,
+        attendant=account(request).name,
+        time_zone=layout.lot.time_zone,
+        clock=words.clock(datetime.now(UTC), layout.lot.time_zone),
+        now_s=time.time(),
+        feed_url=f"/ws/lots/{code}",
+        map=shown_map,
+        legend=legends.legend(numbers),  # type: ignore[attr-defined]
+        results=await results(request, layout, request.query_params.get("q", "")),
+        todo=await todo(request, layout),
+        arriving=await arriving(request, layout),
+        just_now=await just_now(request, layout),
+        slot=panel,
+        csrf="",
+        stylesheets=("css/map.css",),
+        scripts=("js/map.js",),
+    )
+
+
+async def results(request: Request, layout: Layout, typed: str) -> views.Results:
+    """Plates that hold what was typed."""
+    typed = typed[:32].replace("\x00", "").strip()
+    if not any(letter.isalnum() for letter in typed):
+        return views.Results()
+    desk = part(request, Desk)
+    async with desk.database.look() as connection:
+        found = await bookings.find_entity(connection, layout.lot_id, typed, MOST_HITS + 1)
+    hits = tuple(_hit(layout, one, typed) for one in found[:MOST_HITS])
+    return views.Results(typed, hits, max(0, len(found) - MOST_HITS))
+
+
+async def todo(request: Request, layout: Layout) -> views.Todo:
+    """Overstays, the longest first."""
+    desk, zone = part(request, Desk), layout.lot.time_zone
+    async with desk.database.look() as connection:
+        now = await desk.database.now(connection)
+        late = await bookings.overdue(connection, layout.lot_id, now, MOST_TASKS)
+        owed = [await _owed(connection, one.reservation, now) for one in late if one.reservation]
+    tasks = []
+    for one, owes in zip(late, owed, strict=True):
+        assert one.until is not None
+        over_min = int((now - one.until).total_seconds() // 60)
+        tasks.append(
+            views.Task(
+                slot=one.slot,
+                plate=one.entity,
+                urgency=f"+{over_min} min" if over_min < 600 else f"+{words.span(now - one.until)}",
+                note=f"Booked until {words.clock(one.until, zone, now)}, owes {owes.text()}",
+                url=views.slot_url(layout.lot.code, one.slot),
+                tone="danger",
+            )
+        )
+    return views.Todo(tuple(tasks))
+
+
+async def arriving(request: Request, layout: Layout) -> views.Arriving:
+    """Who comes next."""
+    desk, zone = part(request, Desk), layout.lot.time_zone
+    async with desk.database.look() as connection:
+        now = await desk.database.now(connection)
+        soon = await bookings.arriving(connection, layout.lot_id, now, SOON, MOST_ARRIVALS)
+    arrivals = (
+        views.Arrival(
+            words.clock(one.start_at, zone), one.slot, one.entity, views.slot_url(layout.lot.code, one.slot)
+        )
+        for one in soon
+    )
+    return views.Arriving(tuple(arrivals), "in the next 30 min")
+
+
+async def just_now(request: Request, layout: Layout) -> views.JustNow:
+    """What just happened."""
+    desk, zone = part(request, Desk), layout.lot.time_zone
+    async with desk.database.look() as connection:
+        happened = await bookings.just_now(connection, layout.lot_id, MOST_EVENTS)
+    return views.JustNow(
+        tuple(
+            views.Event(
+                time=words.clock_s(one.at, zone),
+                slot=one.slot,
+                what=_WHAT[one.what],
+                detail=_detail(one),
+                url=views.slot_url(layout.lot.code, one.slot),
+            )
+            for one in happened
+        )
+    )
+
+
+async def slot_panel(request: Request, layout: Layout, slot: LaidSlot, **said: str) -> views.SlotPanel:
+    """The chosen slot as it is now. ``said`` are ``notice``, ``conflict``, ``plate`` and ``plate_error``."""
+    desk, zone = part(request, Desk), layout.lot.time_zone
+    async with desk.database.look() as connection:
+        now = await desk.database.now(connection)
+        state, version, reservation = await bookings.slot_version(connection, slot.id)
+        held = await bookings.booking(connection, reservation) if reservation else None
+        running = held.running if held else None
+        owes = await _owed(connection, running, now) if running else None
+        day = await _day(connection, layout, slot, running, now)
+    over = running is not None and running.until is not None and now > running.until
+    assert running is None or running.until is None or isinstance(running.until, datetime)
+    return views.SlotPanel(
+        lot_code=layout.lot.code,
+        name=slot.name,
+        position=slot.position,
+        area=slot.area_code,
+        state="reserved" if state is State.HELD else state.value,  # type: ignore[arg-type]
+        facts=_facts(running, zone, now) if running else (),
+        actions=_actions(state),
+        day=day,
+        csrf="",
+        idempotency_key=new_id(),
+        version=version,
+        alert=f"{words.span(now - running.until)} over" if over and running and running.until else "",
+        owes=owes.text() if owes else "",
+        premium=slot.premium,
+        accessible=slot.accessible,
+        charging=slot.charging,
+        **said,
+    )
+
+
+def _actions(state: State) -> tuple[views.Action, ...]:
+    return {
+        State.FREE: (views.Action("walk-in"), views.Action("close")),
+        State.RESERVED: (views.Action("check-in"), views.Action("release")),
+        State.OCCUPIED: (views.Action("release"),),
+        State.CLOSED: (views.Action("open"),),
+        State.HELD: (),
+    }[state]
+
+
+def _facts(running: Reservation, zone: str, now: datetime) -> tuple[views.Fact, ...]:
+    facts = [views.Fact("Plate", running.entity_given)]
+    if running.arrived_at:
+        facts.append(views.Fact("Arrived", words.clock(running.arrived_at, zone, now)))
+    facts.append(views.Fact("Billed from", words.clock(running.start_at, zone, now)))
+    if running.until:
+        facts.append(views.Fact("Booked until", words.clock(running.until, zone, now)))
+    facts.append(
+        views.Fact(
+            "Booked by",
+            {"api": "a gate or an app", "browser": "phone or browser"}.get(running.source, running.source),
+        )
+    )
+    return tuple(facts)
+
+
+async def _owed(connection: Any, running: Reservation, now: datetime) -> Money:
+    price = await price_of(connection, running.tariff_id, premium=running.premium)
+    return fee(price, running.start_at, now).money
+
+
+async def _day(
+    connection: Any, layout: Layout, slot: LaidSlot, running: Reservation | None, now: datetime
+) -> views.Day:
+    zone = words.zone(layout.lot.time_zone)
+    local = now.astimezone(zone)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def minute(instant: datetime) -> int:
+        return int((instant.astimezone(zone) - midnight).total_seconds() // 60)
+
+    name = layout.lot.time_zone
+    stays = [
+        views.Stay(
+            period=f"{words.clock(one.start_at, name)} to {words.clock(one.ended_at, name)}",
+            plate=one.entity_given,
+            amount=Money(one.amount_minor, one.currency).text(),
+            from_min=max(0, minute(one.start_at)),
+            until_min=minute(one.ended_at),
+        )
+        for one in await bookings.stays_since(connection, slot.id, midnight.astimezone(UTC))
+    ]
+    if running is not None and running.start_at <= now:
+        paid_until = running.until if running.until and running.until < now else None
+        stays.append(
+            views.Stay(
+                period=f"{words.clock(running.start_at, name)} to now",
+                plate=running.entity_given,
+                amount=(await _owed(connection, running, now)).text(),
+                from_min=max(0, minute(running.start_at)),
+                until_min=minute(now),
+                paid_until_min=max(0, minute(paid_until)) if paid_until else None,
+            )
+        )
+    return views.Day(tuple(stays), from_h=0, until_h=24, now_min=minute(now))
+
+
+def _hit(layout: Layout, one: bookings.Seen, typed: str) -> views.Hit:
+    known = one.entity
+    starts = known.upper().startswith(typed.upper())
+    split = len(typed) if starts else 0
+    if one.ended_at is not None:
+        note = f"left {words.clock(one.ended_at, layout.lot.time_zone)}"
+        return views.Hit(known[:split], known[split:], note=note)
+    return views.Hit(
+        known[:split], known[split:], slot=one.slot, url=views.slot_url(layout.lot.code, one.slot)
+    )
+
+
+def _detail(one: bookings.Happened) -> str:
+    how = {"browser": "phone or browser", "attendant": "at the desk"}.get(one.source, "")
+    if one.what == "left":
+        amount = Money(one.amount_minor or 0, one.currency or "")
+        return f"{one.entity}, {amount.text() if one.amount_minor else 'nothing to pay'}"
+    return ", ".join(filter(None, [one.entity, how]))

@@ -1,0 +1,296 @@
+"""What the attendant's templates are given: one dataclass each, with every text already formatted.
+
+Money, times and plates are strings in the lot's time zone and the reader's language. `Markup` is trusted and
+comes from the project's own templates only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from markupsafe import Markup
+
+SlotState = Literal["free", "reserved", "occupied", "closed"]
+Tone = Literal["", "danger"]
+ActionName = Literal["check-in", "walk-in", "release", "close", "open"]
+
+STATE_WORDS: dict[SlotState, str] = {
+    "free": "Free",
+    "reserved": "Reserved",
+    "occupied": "Taken",
+    "closed": "Closed",
+}
+
+
+def lot_url(lot_code: str) -> str:
+    """The desk of one lot; everything else of the desk lies below it."""
+    return f"/attendant/lots/{lot_code}"
+
+
+def slot_url(lot_code: str, slot_name: str) -> str:
+    """A slot's panel: the fragment for a partial request, else the whole desk with that slot chosen."""
+    return f"{lot_url(lot_code)}/slots/{slot_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class LotRow:
+    """A lot to choose. Counts are None while they are not known; `to_do` is what waits for someone."""
+
+    code: str
+    name: str
+    address: str
+    free: int | None
+    reserved: int | None
+    occupied: int | None
+    closed: int | None
+    to_do: int = 0
+
+    @property
+    def url(self) -> str:
+        return lot_url(self.code)
+
+
+@dataclass(frozen=True, slots=True)
+class HomePage:
+    """`attendant/lots.html`."""
+
+    attendant: str
+    lots: tuple[LotRow, ...]
+    csrf: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A plate that the search found: the part that was typed, the rest, and where it is or when it left.
+
+    `slot` is empty when the car is not here; `note` then says so ("left 13:40"), and `url` may be empty.
+    """
+
+    typed: str
+    rest: str
+    slot: str = ""
+    note: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """`attendant/_results.html`. With an empty query nothing is shown."""
+
+    query: str = ""
+    hits: tuple[Hit, ...] = ()
+    more: int = 0
+
+    @property
+    def summary(self) -> str:
+        """Said to a screen reader after each search."""
+        if not self.query:
+            return ""
+        found = len(self.hits) + self.more
+        return "No plate found" if not found else f"{found} plate{'' if found == 1 else 's'} found"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One row of the queue. `urgency` is "+47 min", "no-show" or "no booking"; danger is for overstays.
+
+    `position` is the slot's number in the lot: the map rings it where the tone is danger.
+    """
+
+    slot: str
+    position: int
+    plate: str
+    urgency: str
+    note: str
+    url: str
+    tone: Tone = ""
+    chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """`attendant/_todo.html`: most urgent first."""
+
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    time: str
+    slot: str
+    plate: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arriving:
+    """`attendant/_arriving.html`: bookings that start later, in order; `window`: "in the next 30 min"."""
+
+    arrivals: tuple[Arrival, ...]
+    window: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A line of the feed: `what` is "Reserved", "Left", "Closed for works"; `detail` who, how or how much."""
+
+    time: str
+    slot: str
+    what: str
+    detail: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class JustNow:
+    """`attendant/_just_now.html`: newest first."""
+
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    label: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A stay of this slot today, in minutes from the lot's midnight; `paid_until_min` if over."""
+
+    period: str
+    plate: str
+    amount: str
+    from_min: int
+    until_min: int
+    paid_until_min: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """Today at this slot: drawn from `from_h` to `until_h` (0 to 24); `now_min` counts from midnight."""
+
+    stays: tuple[Stay, ...]
+    from_h: int
+    until_h: int
+    now_min: int
+
+    @property
+    def summary(self) -> str:
+        count = len(self.stays)
+        return f"{count or 'no'} stay{'' if count == 1 else 's'}"
+
+    @property
+    def hours(self) -> tuple[str, ...]:
+        """Five marks under the drawing, evenly spread."""
+        step = (self.until_h - self.from_h) / 4
+        return tuple(f"{round(self.from_h + step * mark) % 24:02d}" for mark in range(5))
+
+    def x(self, minute: int) -> float:
+        """Where a minute lies on the drawing, from 0 to 1000."""
+        share = (minute - self.from_h * 60) / ((self.until_h - self.from_h) * 60)
+        return round(min(max(share, 0.0), 1.0) * 1000, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A button of the panel, in the order of use; the first one is drawn as the one that matters.
+
+    `impossible` says in words why it cannot be pressed now.
+    """
+
+    name: ActionName
+    impossible: str = ""
+
+    @property
+    def label(self) -> str:
+        return _ACTIONS[self.name][0]
+
+    @property
+    def key(self) -> str:
+        return _ACTIONS[self.name][1]
+
+
+_ACTIONS: dict[ActionName, tuple[str, str]] = {
+    "check-in": ("Check in", "C"),
+    "walk-in": ("Book the car that stands here", "W"),
+    "release": ("Release", "R"),
+    "close": ("Close slot", "X"),
+    "open": ("Open slot", "O"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SlotPanel:
+    """The chosen slot.
+
+    `alert` stands at the right of the name ("47 min over"), `owes` is the amount to be paid, empty for none;
+    `tag` stands beside the name on the map ("HKR 4821, 47 min over").
+    `conflict` is what happened meanwhile (answer 409); the panel then shows the slot as it is now.
+    `notice` says what was just done. `version` goes back with each action: nobody acts on an old state.
+    """
+
+    lot_code: str
+    name: str
+    position: int
+    area: str
+    state: SlotState
+    facts: tuple[Fact, ...]
+    actions: tuple[Action, ...]
+    day: Day
+    csrf: str
+    idempotency_key: str
+    version: int
+    alert: str = ""
+    tag: str = ""
+    owes: str = ""
+    conflict: str = ""
+    notice: str = ""
+    release_question: str = "Release this slot? The booking ends now and cannot be taken back."
+    plate: str = ""
+    plate_error: str = ""
+    premium: bool = False
+    accessible: bool = False
+    charging: bool = False
+
+    @property
+    def url(self) -> str:
+        return slot_url(self.lot_code, self.name)
+
+    @property
+    def state_words(self) -> str:
+        """The state, the area and what the slot offers, as one line."""
+        offers = (("premium", self.premium), ("accessible", self.accessible), ("charging", self.charging))
+        words = [STATE_WORDS[self.state], f"area {self.area}", *(word for word, has in offers if has)]
+        return ", ".join(words)
+
+
+@dataclass(frozen=True, slots=True)
+class LotPage:
+    """`attendant/lot.html`. `slot` is None while none is chosen; then `_slot.html` says how to choose one.
+
+    `stylesheets` and `scripts` are static paths that the map needs.
+    """
+
+    code: str
+    name: str
+    attendant: str
+    time_zone: str
+    clock: str
+    now_s: float
+    feed_url: str
+    map: Markup
+    legend: Markup
+    results: Results
+    todo: Todo
+    arriving: Arriving
+    just_now: JustNow
+    slot: SlotPanel | None
+    csrf: str
+    stylesheets: tuple[str, ...] = ()
+    scripts: tuple[str, ...] = ()
+
+    @property
+    def url(self) -> str:
+        return lot_url(self.code)

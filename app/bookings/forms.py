@@ -1,0 +1,82 @@
+"""What a booking is asked with, as plain facts; checked against the database's time, not the client's."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from app.bookings import entity
+from app.core.errors import FieldError
+from app.slots.layout import Wish
+
+# `api.md`: a client's clock may be a minute behind; a slot is held at most a day before it is used.
+SKEW = timedelta(seconds=60)
+AHEAD = timedelta(hours=24)
+# Held for nothing for so long after the call, then billed even if `time` lies later.
+FREE_HOLD = timedelta(minutes=30)
+LONGEST_STAY = timedelta(days=366)
+
+
+@dataclass(frozen=True)
+class IdempotencyKey:
+    """Under which a caller may send the same request again and get the same answer."""
+
+    caller: str
+    key: str
+    request_digest: str
+
+
+@dataclass(frozen=True)
+class ReserveRequest:
+    """A slot for ``entity``: the one named, or the nearest that fits ``wish`` in ``lot`` or anywhere."""
+
+    entity: str
+    lot: str | None = None
+    slot: str | None = None
+    wish: Wish = field(default_factory=Wish)
+    start: datetime | None = None
+    until: datetime | None = None
+    source: str = "api"
+    arrived: bool = False
+    idempotency: IdempotencyKey | None = None
+
+    def wrong_fields(self, now: datetime) -> list[FieldError]:
+        """Everything that is wrong, at once."""
+        errors = []
+        if wrong := entity.what_is_wrong(self.entity):
+            errors.append(FieldError("entityIdentifier", wrong))
+        start = self.start or now
+        if start < now - SKEW:
+            errors.append(FieldError("time", "lies in the past"))
+        if start > now + AHEAD:
+            errors.append(FieldError("time", "lies more than 24 hours ahead"))
+        if self.until is not None and self.until <= max(start, now):
+            errors.append(FieldError("until", "is not after the start"))
+        elif self.until is not None and self.until > start + LONGEST_STAY:
+            errors.append(FieldError("until", "is more than a year after the start"))
+        return errors
+
+    def billed_from(self, now: datetime) -> datetime:
+        return min(self.start or now, now + FREE_HOLD)
+
+
+@dataclass(frozen=True)
+class UnreserveRequest:
+    """Ends the booking of ``entity`` on ``slot``, or the one named by ``reservation``."""
+
+    entity: str
+    slot: str
+    reservation: str | None = None
+    time: datetime | None = None
+    idempotency: IdempotencyKey | None = None
+
+    def wrong_fields(self, now: datetime) -> list[FieldError]:
+        """Everything that is wrong, at once."""
+        errors = []
+        if wrong := entity.what_is_wrong(self.entity):
+            errors.append(FieldError("entityIdentifier", wrong))
+        if self.time is not None and self.time > now + SKEW:
+            errors.append(FieldError("time", "lies in the future"))
+        return errors
+
+    def too_old(self, now: datetime) -> bool:
+        """Whether ``time`` lies further back than a clock may be wrong."""
+        return self.time is not None and self.time < now - SKEW

@@ -1,0 +1,92 @@
+"""Opening lots for booking: slots, the tariff that they need, and their place in Redis."""
+
+from dataclasses import dataclass, replace
+
+import structlog
+
+from app.bookings.desk import Desk, run_again_on_conflict
+from app.core.redis import REDIS_IS_GONE
+from app.payments.service import open_tariff
+from app.slots import service
+from app.slots.forms import SlotForm
+from app.slots.importers.plan import ImportPlan, Refusal
+from app.slots.layout import read_lot
+from app.slots.models import Lot
+from app.slots.relay import rebuild_lot, relay_slots
+from app.slots.status import LotKey, NotBuilt, OtherOrder
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import has written, and what it refused."""
+
+    lots: tuple[Lot, ...]
+    slots: int
+    refusals: tuple[Refusal, ...]
+
+
+async def put_slot(desk: Desk, form: SlotForm) -> service.Put:
+    """Creates or replaces a slot, opens its lot where that is new, and tells Redis and the viewers.
+
+    Raises a Problem: 409, 412, or 503 where SQL is gone.
+    """
+
+    async def work() -> service.Put:
+        async with desk.transaction() as connection:
+            now = await desk.database.now(connection)
+            put = await service.put_slot(connection, form, now)
+            if put.lot_created:
+                await open_tariff(connection, put.lot_id, put.currency, now)
+            return put
+
+    put: service.Put = await run_again_on_conflict(work)
+    await _show(desk, put)
+    return put
+
+
+async def import_lots(desk: Desk, plan: ImportPlan) -> Imported:
+    """Writes every lot of a plan, each in a transaction of its own; those that exist are refused."""
+    lots, slots, refusals = [], 0, list(plan.refusals)
+    for lot_plan in plan.lots:
+        async with desk.transaction() as connection:
+            now = await desk.database.now(connection)
+            identifiers = [slot.identifier for slot in lot_plan.slots]
+            taken = await service.taken_identifiers(connection, identifiers)
+            refusals += [Refusal(None, one, "A slot with this identifier exists already.") for one in taken]
+            fresh = replace(
+                lot_plan, slots=tuple(slot for slot in lot_plan.slots if slot.identifier not in taken)
+            )
+            lot = await service.import_lot(connection, fresh, now) if fresh.slots else None
+            if lot is not None:
+                assert lot.id is not None
+                await open_tariff(connection, lot.id, lot.currency, now)
+        if lot is None:
+            refusals.append(Refusal(None, lot_plan.code, "A lot with this code exists already."))
+            continue
+        lots.append(lot)
+        slots += len(fresh.slots)
+        await _build(desk, lot.id or 0)
+    return Imported(tuple(lots), slots, tuple(refusals))
+
+
+async def _show(desk: Desk, put: service.Put) -> None:
+    """A slot more or changed: Redis takes it up, viewers load the map again."""
+    desk.layouts.forget(put.lot_id)
+    try:
+        await relay_slots(desk.database, desk.status, put.lot_id, [put.slot_id])
+        async with desk.database.look() as connection:
+            lot = await read_lot(connection, put.lot_id)
+        assert lot is not None
+        await desk.status.finish(LotKey(put.lot_id, lot.order_version), lot.layout_version, built=False)
+    except (NotBuilt, OtherOrder, *REDIS_IS_GONE) as error:
+        log.info("status.left_to_relay", lot=put.lot_id, error=repr(error))
+
+
+async def _build(desk: Desk, lot_id: int) -> None:
+    """Builds the lot now; where that fails, the outbox has a row of it, and the relay will."""
+    try:
+        await rebuild_lot(desk.database, desk.status, lot_id)
+    except (NotBuilt, OtherOrder, *REDIS_IS_GONE) as error:
+        log.info("status.build_left_to_relay", lot=lot_id, error=repr(error))

@@ -1,0 +1,64 @@
+"""Why a booking can't be made or ended."""
+
+from collections.abc import Sequence
+
+from app.core.errors import FieldError, InvalidInput, Problem
+
+
+def lot_full(where: str) -> Problem:
+    return Problem(404, "all-taken", "All matching slots are taken", f"No fitting slot is free in {where}.")
+
+
+def no_such_lot(code: str) -> Problem:
+    return Problem(404, "no-such-lot", "There is no such lot", f"No lot has the code {code!r}.")
+
+
+def no_such_slot(identifier: str) -> Problem:
+    return Problem(
+        404, "no-such-slot", "There is no such slot", f"No slot has the identifier {identifier!r}."
+    )
+
+
+def slot_taken(identifier: str, nearest: str | None) -> Problem:
+    """409: that very slot is not free. Names the nearest one like it that is."""
+    detail = f"The nearest like it is {nearest}." if nearest else "No slot like it is free."
+    return Problem(409, "slot-taken", f"{identifier} is taken", detail, extra={"nearest": nearest})
+
+
+def slot_closed(identifier: str, nearest: str | None) -> Problem:
+    detail = f"The nearest like it is {nearest}." if nearest else "No slot like it is free."
+    return Problem(409, "slot-closed", f"{identifier} is closed", detail, extra={"nearest": nearest})
+
+
+def entity_has_reservation(slot: str, reservation: str) -> Problem:
+    """409: one booking at a time. ``extra`` names it; a page decides who may see that."""
+    return Problem(
+        409,
+        "entity-has-reservation",
+        "This entity has a reservation already",
+        "Release it first, or use it.",
+        extra={"slot": slot, "reservation": reservation},
+    )
+
+
+def no_such_reservation() -> Problem:
+    return Problem(
+        404, "no-such-reservation", "There is no such reservation", "This entity holds no such slot."
+    )
+
+
+def key_used_for_another_request() -> Problem:
+    return Problem(
+        422,
+        "idempotency-key-reused",
+        "This idempotency key was used for another request",
+        "Use a new key for a new request.",
+    )
+
+
+def no_tariff(lot: str) -> Problem:
+    return Problem(409, "no-tariff", "This lot has no tariff", f"Set a price for {lot} first.")
+
+
+def invalid(errors: Sequence[FieldError]) -> InvalidInput:
+    return InvalidInput(errors)

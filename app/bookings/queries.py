@@ -1,0 +1,183 @@
+"""Looking at bookings: for their holders, and for attendants."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, literal, null, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.bookings.entity import as_compared
+from app.bookings.models import Reservation, ReservationHistory
+from app.bookings.records import HISTORY, RESERVATION, active, ended
+from app.slots.models import Slot, SlotState, State
+
+_SLOT = Slot.__table__  # type: ignore[attr-defined]
+_STATE = SlotState.__table__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Booking:
+    """A booking, running or ended (then ``end`` is set)."""
+
+    running: Reservation | None
+    end: ReservationHistory | None
+
+    @property
+    def facts(self) -> Reservation | ReservationHistory:
+        found = self.running or self.end
+        assert found is not None
+        return found
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A booking as a row of an attendant's list."""
+
+    slot: str
+    entity: str
+    start_at: datetime
+    until: datetime | None
+    ended_at: datetime | None
+    reservation: Reservation | None = None
+
+
+@dataclass(frozen=True)
+class Happened:
+    """Something that happened at a slot: ``reserved``, ``arrived`` or ``left``."""
+
+    at: datetime
+    what: str
+    slot: str
+    entity: str
+    source: str
+    amount_minor: int | None
+    currency: str | None
+
+
+async def booking(connection: AsyncConnection, reservation: str) -> Booking | None:
+    """The booking with this identifier."""
+    running = await active(connection, id=reservation)
+    end = None if running else await ended(connection, id=reservation)
+    return Booking(running, end) if running or end else None
+
+
+async def slot_version(connection: AsyncConnection, slot_id: int) -> tuple[State, int, str | None]:
+    """State, version and booking of a slot."""
+    row = (
+        await connection.execute(
+            select(_STATE.c.state, _STATE.c.version, _STATE.c.reservation_id).where(
+                _STATE.c.slot_id == slot_id
+            )
+        )
+    ).one()
+    return State(row.state), row.version, row.reservation_id
+
+
+async def find_entity(connection: AsyncConnection, lot_id: int, typed: str, limit: int) -> list[Seen]:
+    """Running bookings whose entity holds what was typed, then those that ended last."""
+    plain = as_compared(typed, plate=True)
+    like = "%" + plain.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    found: list[Seen] = []
+    for table, ended_at in ((RESERVATION, null()), (HISTORY, HISTORY.c.ended_at)):
+        stripped = table.c.entity
+        rows = await connection.execute(
+            select(
+                _SLOT.c.name,
+                table.c.entity_given,
+                table.c.start_at,
+                table.c.until,
+                ended_at.label("ended_at"),
+            )
+            .join_from(table, _SLOT, _SLOT.c.id == table.c.slot_id)
+            .where(
+                table.c.lot_id == lot_id,
+                or_(stripped.ilike(like, escape="\\"), _squeezed(stripped).ilike(like, escape="\\")),
+            )
+            .order_by(table.c.start_at.desc())
+            .limit(limit)
+        )
+        found += [Seen(*row) for row in rows]
+    return found[:limit]
+
+
+async def overdue(connection: AsyncConnection, lot_id: int, now: datetime, limit: int) -> list[Seen]:
+    """Running bookings past their planned end, the longest first."""
+    return await _running(
+        connection, [RESERVATION.c.lot_id == lot_id, RESERVATION.c.until < now], RESERVATION.c.until, limit
+    )
+
+
+async def arriving(
+    connection: AsyncConnection, lot_id: int, now: datetime, within: timedelta, limit: int
+) -> list[Seen]:
+    """Bookings that begin soon, the next first."""
+    conditions = [
+        RESERVATION.c.lot_id == lot_id,
+        RESERVATION.c.start_at > now,
+        RESERVATION.c.start_at <= now + within,
+        RESERVATION.c.arrived_at.is_(None),
+    ]
+    return await _running(connection, conditions, RESERVATION.c.start_at, limit)
+
+
+async def just_now(connection: AsyncConnection, lot_id: int, limit: int) -> list[Happened]:
+    """What happened last in a lot, newest first."""
+
+    def part(table: Any, at: Any, what: str, *, fee: bool) -> Any:
+        return (
+            select(
+                at.label("at"),
+                literal(what).label("what"),
+                _SLOT.c.name.label("slot"),
+                table.c.entity_given.label("entity"),
+                table.c.source.label("source"),
+                (table.c.amount_minor if fee else null()).label("amount_minor"),
+                (table.c.currency if fee else null()).label("currency"),
+            )
+            .join_from(table, _SLOT, _SLOT.c.id == table.c.slot_id)
+            .where(table.c.lot_id == lot_id, at.is_not(None))
+            .order_by(at.desc())
+            .limit(limit)
+        )
+
+    parts = [
+        part(RESERVATION, RESERVATION.c.created_at, "reserved", fee=False),
+        part(RESERVATION, RESERVATION.c.arrived_at, "arrived", fee=False),
+        part(HISTORY, HISTORY.c.ended_at, "left", fee=True),
+    ]
+    found = []
+    for one in parts:
+        found += [Happened(**row) for row in (await connection.execute(one)).mappings()]
+    return sorted(found, key=lambda event: event.at, reverse=True)[:limit]
+
+
+async def stays_since(connection: AsyncConnection, slot_id: int, since: datetime) -> list[ReservationHistory]:
+    """Bookings of a slot that ended since then, the earliest first."""
+    rows = await connection.execute(
+        select(HISTORY)
+        .where(HISTORY.c.slot_id == slot_id, HISTORY.c.ended_at >= since)
+        .order_by(HISTORY.c.ended_at)
+    )
+    return [ReservationHistory(**row) for row in rows.mappings()]
+
+
+async def _running(connection: AsyncConnection, conditions: list[Any], order: Any, limit: int) -> list[Seen]:
+    rows = await connection.execute(
+        select(RESERVATION, _SLOT.c.name.label("slot_name"))
+        .join_from(RESERVATION, _SLOT, _SLOT.c.id == RESERVATION.c.slot_id)
+        .where(*conditions)
+        .order_by(order)
+        .limit(limit)
+    )
+    found = []
+    for row in rows.mappings():
+        fields = {name: row[name] for name in RESERVATION.c.keys()}  # noqa: SIM118 - a row's columns
+        kept = Reservation(**fields)
+        found.append(Seen(row["slot_name"], kept.entity_given, kept.start_at, kept.until, None, kept))
+    return found
+
+
+def _squeezed(column: Any) -> Any:
+    """An entity without the spaces and hyphens that a search leaves out."""
+    return func.replace(func.replace(column, " ", ""), "-", "")

@@ -1,0 +1,34 @@
+"""What a booking answers with."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.payments.fees import Fee, Price
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """A slot that is now the entity's, committed in SQL."""
+
+    reservation: str
+    slot: str
+    slot_name: str
+    lot: str
+    area: str
+    premium: bool
+    start_at: datetime
+    until: datetime | None
+    price: Price
+    token: str
+
+
+@dataclass(frozen=True)
+class Released:
+    """A booking that has ended, with the fee that was fixed when it did."""
+
+    reservation: str
+    slot: str
+    lot: str
+    start_at: datetime
+    ended_at: datetime
+    fee: Fee

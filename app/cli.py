@@ -1,0 +1,244 @@
+"""The command line: `bin/lotline COMMAND`. It talks to people; what it does stands in ``app.launch``."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from app.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from app.launch.tasks import ImportOutcome, OnProgress
+
+_ROOT = Path(__file__).resolve().parents[1]
+_REFUSALS_SHOWN = 50
+
+cli = typer.Typer(
+    name="lotline",
+    help="Real-time parking: book a slot, watch it change, pay for it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """The entry point of the package. What a person can mend is said in a sentence, not in a traceback."""
+    try:
+        cli()
+    except Exception as error:
+        sentence = _in_plain_words(error)
+        if sentence is None:
+            raise
+        sys.exit(sentence)
+
+
+def _in_plain_words(error: Exception) -> str | None:
+    from redis.exceptions import RedisError
+    from sqlalchemy.exc import DBAPIError
+
+    if isinstance(error, RedisError):
+        return f"Redis cannot be reached: {error}. Is REDIS_URL right, or bin/run running?"
+    if not isinstance(error, DBAPIError):
+        return None
+    if "no such table" in str(error.orig) or "does not exist" in str(error.orig):
+        return "The database has not the tables of this version yet: bin/lotline migrate"
+    return f"The database cannot be used: {error.orig}. Is DATABASE_URL right?"
+
+
+@cli.command()
+def run(
+    simulate: Annotated[bool, typer.Option(help="Let made-up drivers use the demo lot.")] = True,
+    procfile: Annotated[
+        Path | None, typer.Option(help="Another list of processes than the project's Procfile.")
+    ] = None,
+) -> None:
+    """Start everything on this machine: Redis, database, web, workers. Ctrl-C stops it."""
+    from app.launch.procfile import ProcfileError, parse
+    from app.launch.run import Plan
+    from app.launch.run import run as run_plan
+
+    source = procfile or _ROOT / "Procfile"
+    settings = _settings()
+    try:
+        entries = parse(source.read_text())
+    except (OSError, ProcfileError) as error:
+        _fail(str(error))
+    command = (sys.executable, "-m", "app.cli", "simulate") if simulate else None
+    raise typer.Exit(run_plan(Plan(settings, entries, source.absolute().parent, simulate=command)))
+
+
+@cli.command()
+def serve() -> None:
+    """Serve the pages and the API: one web process."""
+    from app.launch.serve import serve as serve_web
+
+    raise typer.Exit(serve_web(_settings()))
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    from app.launch import tasks
+
+    tasks.migrate(_settings())
+    typer.echo("The database has the newest schema.")
+
+
+@cli.command("import-slots")
+def import_slots(
+    file: Annotated[
+        Path, typer.Argument(help="GeoJSON (OpenStreetMap) or CSV.", exists=True, dir_okay=False)
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would happen, change nothing.")
+    ] = False,
+    time_zone: Annotated[str, typer.Option(help="Time zone of lots whose file names none.")] = "UTC",
+    currency: Annotated[str, typer.Option(help="Currency of lots whose file names none.")] = "EUR",
+) -> None:
+    """Import lots and slots. Exit code 1 when nothing was imported."""
+    from app.launch import tasks
+    from app.slots.importers.plan import ImportRefused
+
+    settings = _settings()
+    tasks.quiet_logs()
+    try:
+        with _progress("Importing") as on_progress:
+            outcome = asyncio.run(
+                tasks.import_slots(
+                    settings,
+                    file,
+                    dry_run=dry_run,
+                    time_zone=time_zone,
+                    currency=currency,
+                    on_progress=on_progress,
+                )
+            )
+    except ImportRefused as error:
+        _fail(str(error))
+    _report(outcome, dry_run)
+    raise typer.Exit(0 if any(outcome.slots_by_lot.values()) else 1)
+
+
+@cli.command()
+def rebuild() -> None:
+    """Write the status of every lot to Redis anew, from the database."""
+    from app.launch import tasks
+
+    tasks.quiet_logs()
+    with _progress("Rebuilding") as on_progress:
+        lots = asyncio.run(tasks.rebuild(_settings(), on_progress))
+    typer.echo(f"The status of {_counted(lots, 'lot')} was rebuilt.")
+
+
+@cli.command()
+def simulate(
+    lot: Annotated[str, typer.Option(help="Code of the lot.")] = "riverside",
+    rate: Annotated[float, typer.Option(help="Arrivals per minute, on average.", min=0.1, max=6000)] = 6.0,
+) -> None:
+    """Let made-up drivers come and go in a lot until Ctrl-C."""
+    from app.launch import tasks
+
+    tasks.quiet_logs()
+    try:
+        _until_stopped(tasks.run_simulation(_settings(), lot=lot, per_minute=rate))
+    except ValueError as error:
+        _fail(str(error))
+
+
+@cli.command("create-operator")
+def create_operator(name: Annotated[str, typer.Argument(help="How the operator is called.")]) -> None:
+    """Create an operator and print a link that signs in once."""
+    from app.launch import tasks
+
+    settings = _settings()
+    tasks.quiet_logs()
+    try:
+        asyncio.run(tasks.create_operator(settings, name))
+    except ValueError as error:
+        _fail(str(error))
+    _print_link(settings, name)
+
+
+@cli.command("sign-in-link")
+def sign_in_link(
+    name: Annotated[str | None, typer.Argument(help="The operator; without it, any.")] = None,
+) -> None:
+    """Print a link that signs an operator in once."""
+    _print_link(_settings(), name)
+
+
+def _settings() -> Settings:
+    try:
+        return Settings.of_process()
+    except SettingsError as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(1)
+
+
+def _until_stopped(work: Coroutine[None, None, None]) -> None:
+    """Runs ``work`` until it ends by itself or by SIGINT or SIGTERM, which let it clean up."""
+
+    async def supervised() -> None:
+        task = asyncio.ensure_future(work)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(supervised())
+
+
+def _print_link(settings: Settings, name: str | None) -> None:
+    from app.launch import readiness, tasks
+
+    path = asyncio.run(tasks.sign_in_path(settings, name))
+    if path is None:
+        _fail(f"There is no operator{f' called {name}' if name else ''}: bin/lotline create-operator NAME")
+    typer.echo(f"{readiness.url(settings.host, settings.port)}{path}")
+
+
+def _report(outcome: "ImportOutcome", dry_run: bool) -> None:
+    verb = "would be imported" if dry_run else "imported"
+    for lot, slots in outcome.slots_by_lot.items():
+        typer.echo(f"{lot}: {_counted(slots, 'slot')} {verb}.")
+    for note in outcome.notes:
+        typer.echo(note)
+    if outcome.refusals:
+        typer.echo(f"{_counted(len(outcome.refusals), 'row')} refused:")
+    for refusal in outcome.refusals[:_REFUSALS_SHOWN]:
+        row = "" if refusal.row is None else f"row {refusal.row}, "
+        typer.echo(f"  {row}{refusal.reference}: {refusal.reason}")
+    if len(outcome.refusals) > _REFUSALS_SHOWN:
+        typer.echo(f"  and {len(outcome.refusals) - _REFUSALS_SHOWN} more")
+    if not any(outcome.slots_by_lot.values()):
+        typer.echo(f"Nothing {verb}.", err=True)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+@contextmanager
+def _progress(title: str) -> Iterator["OnProgress"]:
+    """A progress bar on standard error; nothing where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Reading what a client sent: JSON or a form, within limits, with every wrong field named at once."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from app.core.errors import FieldError, InvalidInput, Problem
+
+LARGEST_BODY_BYTES = 1_000_000
+Model = TypeVar("Model", bound=BaseModel)
+_UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+async def read_body(request: Request) -> bytes:
+    """The body, refused with 413 as soon as it is longer than ``LARGEST_BODY_BYTES``."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_BODY_BYTES:
+            raise Problem(
+                413, "body-too-large", "The body is too large", f"Send at most {LARGEST_BODY_BYTES} bytes."
+            )
+    return bytes(body)
+
+
+async def read_json_object(request: Request) -> dict[str, Any]:
+    """The body as a JSON object; a Problem (400) says what is wrong with one that isn't."""
+    body = await read_body(request)
+    if not body.strip():
+        raise Problem(400, "body-missing", "The body is missing", "Send a JSON object.")
+    try:
+        document = json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, "body-not-json", "The body is not JSON", _plain(error)) from None
+    if not isinstance(document, dict):
+        raise Problem(400, "body-not-an-object", "The body is not a JSON object", "Send {…}.")
+    return document
+
+
+def validated(model: type[Model], data: Mapping[str, Any]) -> Model:
+    """``data`` as a model, or InvalidInput with a sentence for each wrong field."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise InvalidInput([_field_error(one) for one in error.errors(include_url=False)]) from None
+
+
+def fit_text(text: str) -> str:
+    """The text, if a database can keep it and a page can show it. ValueError otherwise."""
+    if _UNFIT.search(text):
+        raise ValueError("has a character that can't be stored")
+    return text
+
+
+def _field_error(error: Any) -> FieldError:
+    where = ".".join(str(part) for part in error["loc"]) or "body"
+    match error["type"]:
+        case "missing":
+            message = "is missing"
+        case "extra_forbidden":
+            message = "is not known here"
+        case "value_error":
+            message = str(error["ctx"]["error"])
+        case "enum" | "literal_error":
+            message = f"must be one of {error['ctx']['expected']}"
+        case _:
+            message = error["msg"][0].lower() + error["msg"][1:]
+    return FieldError(where, message)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")
+
+
+def _plain(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "It is not UTF-8."
+    if isinstance(error, RecursionError):
+        return "It is nested too deeply."
+    return str(error)[:200]

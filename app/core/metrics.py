@@ -1,0 +1,37 @@
+"""Every metric of a process, in one place; ``docs/metrics.md`` explains each."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY = CollectorRegistry()
+
+REQUESTS = Counter("lotline_requests_total", "Requests answered", ["route", "status"], registry=REGISTRY)
+REQUEST_SECONDS = Histogram(
+    "lotline_request_seconds",
+    "Time to answer a request",
+    ["route"],
+    registry=REGISTRY,
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+RESERVATIONS = Counter(
+    "lotline_reservations_total", "Reserve requests by what became of them", ["outcome"], registry=REGISTRY
+)
+RELEASES = Counter(
+    "lotline_releases_total", "Unreserve requests by what became of them", ["outcome"], registry=REGISTRY
+)
+CANDIDATES_LOST = Counter(
+    "lotline_candidates_lost_total", "Proposed slots that SQL found taken", registry=REGISTRY
+)
+PICKED_BY_SQL = Counter(
+    "lotline_picked_by_sql_total",
+    "Slots chosen by SQL because Redis could not",
+    ["reason"],
+    registry=REGISTRY,
+)
+REDIS_FAULTS = Counter("lotline_redis_faults_total", "Redis did not answer", ["step"], registry=REGISTRY)
+SQL_RETRIES = Counter("lotline_sql_retries_total", "Transactions run again", registry=REGISTRY)
+OUTBOX_LAG = Gauge("lotline_outbox_lag_seconds", "Age of the oldest unapplied change", registry=REGISTRY)
+RELAYED = Counter("lotline_outbox_relayed_total", "Changes applied by the relay", registry=REGISTRY)
+REBUILDS = Counter("lotline_rebuilds_total", "Lots whose status was rebuilt", registry=REGISTRY)
+VIEWERS = Gauge("lotline_viewers", "Open live connections", ["projection"], registry=REGISTRY)
+FRAMES = Counter("lotline_frames_total", "Frames sent to viewers", ["kind"], registry=REGISTRY)
+RESYNCS = Counter("lotline_resyncs_total", "Fresh snapshots taken", ["reason"], registry=REGISTRY)

@@ -1,0 +1,60 @@
+"""Pages: one Jinja2 environment, and the rule of who gets a fragment."""
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+_APP = Path(__file__).parents[1]
+STATIC = _APP / "static"
+
+
+@lru_cache(maxsize=1)
+def static_version() -> str:
+    """Ten digits that change with any static file, so that files may be cached for ever."""
+    digest = hashlib.sha256()
+    for path in sorted(STATIC.rglob("*")):
+        if path.is_file():
+            digest.update(path.relative_to(STATIC).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:10]
+
+
+def static(path: str) -> str:
+    """The address of a static file."""
+    return f"/static/{static_version()}/{path}"
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """The templates. What is not defined is an error, what is shown is escaped."""
+    found = Environment(
+        loader=FileSystemLoader(_APP / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.globals["static"] = static
+    return found
+
+
+def wants_fragment(request: Request) -> bool:
+    """Whether htmx asks for a part of a page; going back in the history asks for the whole."""
+    return request.headers.get("HX-Request") == "true" and request.headers.get("HX-Request-Type") == "partial"
+
+
+def render(template: str, **context: Any) -> str:
+    return environment().get_template(template).render(**context)
+
+
+def page(template: str, view: Any, status: int = 200, headers: dict[str, str] | None = None) -> HTMLResponse:
+    """A page or a fragment. No cache may take one for the other."""
+    response = HTMLResponse(render(template, view=view), status_code=status, headers=headers)
+    response.headers["Vary"] = "HX-Request, HX-Request-Type"
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response

@@ -1,0 +1,111 @@
+"""What every request passes: limits, headers, one way to answer a problem, a log line and a metric."""
+
+import time
+import uuid
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.core import metrics
+from app.core.errors import Problem
+
+log = structlog.get_logger()
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+class Doorway:
+    """The outermost layer: refuses other sites' requests, adds headers, counts, logs what is slow or broken.
+
+    A log line names the route, never the path: the path of a booking is its secret.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = 500
+        request_id = uuid.uuid4().hex[:12]
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                headers["X-Request-Id"] = request_id
+            await send(message)
+
+        structlog.contextvars.bind_contextvars(request=request_id)
+        try:
+            if comes_from_another_site(scope):
+                refusal = Problem(
+                    403, "another-site", "Another site sent this request", "Open the page here."
+                )
+                await problem_response(refusal)(scope, receive, send_with_headers)
+            else:
+                await self.app(scope, receive, send_with_headers)
+        finally:
+            route = scope.get("route_path", "unknown")
+            took_s = time.perf_counter() - began
+            metrics.REQUESTS.labels(route, str(status)).inc()
+            metrics.REQUEST_SECONDS.labels(route).observe(took_s)
+            if status >= 500:
+                log.error("request.failed", route=route, status=status, took_ms=round(took_s * 1000, 1))
+            structlog.contextvars.unbind_contextvars("request")
+
+
+def comes_from_another_site(scope: Scope) -> bool:
+    """Whether a browser says that a page of another site sends this change in its user's name.
+
+    Programs send neither header and carry no cookie, so they pass.
+    """
+    if scope["method"] in _SAFE_METHODS:
+        return False
+    headers = Headers(scope=scope)
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+
+
+def problem_response(problem: Problem) -> Response:
+    """The problem as ``application/problem+json``."""
+    headers = {} if problem.retry_after_s is None else {"Retry-After": str(problem.retry_after_s)}
+    return JSONResponse(
+        problem.document(), problem.status, headers=headers, media_type="application/problem+json"
+    )
+
+
+def wants_html(request: Request) -> bool:
+    """Whether a person reads the answer rather than a program."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+class Assets(StaticFiles):
+    """Static files under an address that names their version: cached for ever."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response

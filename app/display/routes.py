@@ -1,0 +1,115 @@
+"""The wall's addresses."""
+
+import time
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+
+from app.bookings import problems
+from app.bookings.desk import Desk, run_again_on_conflict
+from app.core.parts import part
+from app.core.templating import page, render
+from app.display.views import (
+    Arrow,
+    WallCells,
+    WallExtra,
+    WallFigure,
+    WallPremium,
+    WallView,
+    arrange,
+    arrow_towards,
+)
+from app.driver.words import clock
+from app.live.hub import Hub
+from app.live.picture import Picture
+from app.live.sockets import serve
+from app.slots.layout import Layout, Layouts
+from app.slots.projections import Counts, count
+
+
+async def wall(request: Request) -> Response:
+    """``GET /display/{lot}``: free spaces by area, readable from fifteen metres."""
+    code = request.path_params["lot"]
+    layout: Layout | None = await run_again_on_conflict(lambda: part(request, Desk).layouts.of_code(code))
+    if layout is None:
+        raise problems.no_such_lot(code)
+    picture = await part(request, Hub).picture(layout.lot_id)
+    layout = layout if picture is None else picture.layout
+    as_of = picture.as_of if picture is not None else None
+    view = WallView(
+        lot_code=layout.lot.code,
+        lot_name=layout.lot.name,
+        time_zone=layout.lot.time_zone,
+        clock=clock(datetime.now(UTC), layout.lot.time_zone),
+        feed_url=f"/ws/display/{layout.lot.code}",
+        layout_version=layout.lot.layout_version,
+        age_s=None if as_of is None else max(0, int(time.time() - as_of)),
+        cells=cells(layout, None if picture is None else count(picture)),
+    )
+    return page("display/wall.html", view)
+
+
+async def feed(socket: WebSocket) -> None:
+    """``/ws/display/{lot}``: the wall's cells."""
+    layout = await part(socket, Layouts).of_code(socket.path_params["lot"])
+    if layout is None:
+        await socket.close(4404)
+        return
+    await serve(socket, part(socket, Hub), [layout.lot_id], WallProjection())
+
+
+class WallProjection:
+    """A lot as a wall shows it."""
+
+    name = "wall"
+    with_states = False
+
+    def content(self, picture: Picture, changed: set[int] | None) -> str:
+        drawn = render("display/_cells.html", view=cells(picture.layout, count(picture)))
+        return f'<div hx-swap-oob="innerHTML:#cells">{drawn}</div>'
+
+
+def cells(layout: Layout, counts: Counts | None) -> WallCells:
+    """The figures of a lot; without counts every one is unknown."""
+    slots = layout.slots
+    figures = [
+        WallFigure(area.code, None if counts is None else counts.areas[area.code], _arrow(layout, area.code))
+        for area in layout.areas
+        if any(slot.area_code == area.code and not slot.premium for slot in slots)
+    ]
+    premium = None
+    if any(slot.premium for slot in slots):
+        premium = WallPremium(
+            WallFigure("premium", None if counts is None else counts.premium, _arrow(layout, None))
+        )
+    extras = []
+    if any(slot.accessible for slot in slots):
+        extras.append(WallExtra("accessible", None if counts is None else counts.accessible))
+    if any(slot.charging for slot in slots):
+        extras.append(WallExtra("charging", None if counts is None else counts.charging))
+    return arrange(
+        figures,
+        premium=premium,
+        extras=extras,
+        now_s=time.time(),
+        whole_free=None if counts is None else counts.standard,
+        closed=layout.lot.closed,
+    )
+
+
+def _arrow(layout: Layout, area: str | None) -> Arrow | None:
+    """From the gate towards an area's slots, or towards the premium ones."""
+    lot = layout.lot
+    if lot.gate_x is None or lot.gate_y is None or lot.gate_heading_deg is None:
+        return None
+    there = [
+        slot.centre
+        for slot in layout.slots
+        if slot.outline and (slot.premium if area is None else slot.area_code == area and not slot.premium)
+    ]
+    if not there:
+        return None
+    middle = (sum(x for x, _ in there) / len(there), sum(y for _, y in there) / len(there))
+    return arrow_towards((lot.gate_x, lot.gate_y), lot.gate_heading_deg, middle)

@@ -1,0 +1,220 @@
+"""A booking's page: what its holder sees while it runs, and after."""
+
+import io
+from datetime import datetime, timedelta
+
+import segno
+from markupsafe import Markup
+from starlette.requests import Request
+
+from app.accounts.access import SigningKey, reservation
+from app.bookings.desk import Desk, run_again_on_conflict
+from app.bookings.models import Reservation, ReservationHistory
+from app.bookings.queries import Booking, booking
+from app.core.errors import Problem
+from app.core.ids import new_id, short_code
+from app.core.money import Money
+from app.core.parts import part
+from app.driver import words
+from app.driver.cookies import reservations
+from app.driver.lot_page import lot_map
+from app.driver.views import BookingPage, BookingRow, Ended, FeeLine, MyBookings, Release, Running
+from app.live.hub import Hub
+from app.payments import fees
+from app.payments.fees import Price, fee, lines_from_stored
+from app.payments.queries import price_of
+from app.slots.layout import LaidSlot, Layout
+from app.slots.projections import count
+
+
+async def booking_page(request: Request) -> BookingPage:
+    """The page of the booking whose secret the path holds. A Problem (404) where it is not known."""
+    found, price, now, layout = await _facts(request)
+    facts = found.facts
+    slot = layout.by_id[facts.slot_id]
+    lot, token = layout.lot, request.path_params["token"]
+    picture = await part(request, Hub).picture(lot.id or 0)
+    shown_map = Markup("")
+    if picture is not None and found.running is not None:
+        # The page's layout is the picture's: positions and states are of one version.
+        shown_map = lot_map(request, picture.layout, picture, count(picture), [slot.position])
+    link = f"{request.url.scheme}://{request.headers.get('host', '')}/bookings/{token}"
+    running = found.running
+    return BookingPage(
+        slot_name=slot.name,
+        position=slot.position,
+        lot_name=lot.name,
+        lot_url=f"/lots/{lot.code}",
+        area_name=f"area {slot.area_code}",
+        entity=facts.entity_given,
+        entity_label="Plate",
+        map=shown_map,
+        running=_running(running, price, now, lot.time_zone, token) if running else None,
+        ended=_ended(found.end, lot.time_zone) if found.end else None,
+        release=_release(running, price, now, token) if running else None,
+        qr=_qr(link),
+        short_code=short_code(part(request, SigningKey), facts.id),
+        link=link,
+        booked_text=f"Booked until {words.clock(facts.until, lot.time_zone, now)}" if facts.until else "",
+        feed_url=f"/ws/lots/{lot.code}" if running else "",
+    )
+
+
+async def running_view(request: Request) -> Running | None:
+    """The running figures; ``None`` once the booking has ended."""
+    found, price, now, layout = await _facts(request)
+    if found.running is None:
+        return None
+    return _running(found.running, price, now, layout.lot.time_zone, request.path_params["token"])
+
+
+async def my_bookings(request: Request) -> MyBookings:
+    """This browser's bookings, from its cookie."""
+    desk = part(request, Desk)
+    active: list[BookingRow] = []
+    ended: list[BookingRow] = []
+    async with desk.database.look() as connection:
+        now = await desk.database.now(connection)
+        for token, one in reservations(request).items():
+            found = await booking(connection, one)
+            if found is None:
+                continue
+            layout = await desk.layouts.of(found.facts.lot_id)
+            if layout is None:
+                continue
+            price = await price_of(connection, found.facts.tariff_id, premium=found.facts.premium)
+            row = _row(found, layout, price, token, now)
+            (active if row.active else ended).append(row)
+    return MyBookings(tuple(active), tuple(ended))
+
+
+async def _facts(request: Request) -> tuple[Booking, Price, datetime, Layout]:
+    desk = part(request, Desk)
+
+    async def look() -> tuple[Booking | None, Price | None, datetime]:
+        async with desk.database.look() as connection:
+            found = await booking(connection, reservation(request))
+            price = None
+            if found is not None:
+                price = await price_of(connection, found.facts.tariff_id, premium=found.facts.premium)
+            return found, price, await desk.database.now(connection)
+
+    found, price, now = await run_again_on_conflict(look)
+    layout = None if found is None else await desk.layouts.of(found.facts.lot_id)
+    if found is None or layout is None:
+        raise Problem(404, "no-such-booking", "This link leads to no booking", "It may have ended long ago.")
+    return found, price, now, layout
+
+
+def _running(booked: Reservation, price: Price, now: datetime, time_zone: str, token: str) -> Running:
+    begins = booked.start_at
+    until = booked.until
+    if now < begins:
+        return Running(
+            refresh_url=f"/bookings/{token}/running",
+            time_label=f"Begins at {words.clock(begins, time_zone, now)}, in",
+            elapsed=words.figures(begins - now + timedelta(seconds=59)),
+            elapsed_s=int((begins - now).total_seconds()),
+            price_label="To pay now",
+            price=Money(0, price.currency).text(),
+            next_price=price.per_increment.text(),
+            next_at=words.clock(begins, time_zone, now),
+            next_in=f"in {words.span(begins - now)}",
+            from_text=words.clock(begins, time_zone, now),
+            until_text=words.clock(until, time_zone, now) if until else "",
+            counts_down=True,
+        )
+    due = fee(price, begins, now)
+    since = "Parked" if booked.arrived_at else "Reserved"
+    step = timedelta(seconds=price.increment_s)
+    next_at = begins + step * max(1, -(-(now - begins) // step))
+    used = 0
+    if until is not None and until > begins:
+        used = min(100, round(100 * ((now - begins) / (until - begins))))
+    return Running(
+        refresh_url=f"/bookings/{token}/running",
+        time_label=f"{since} since {words.clock(begins, time_zone, now)}",
+        elapsed=words.figures(now - begins),
+        elapsed_s=int((now - begins).total_seconds()),
+        price_label="To pay now",
+        price=due.money.text(),
+        next_price=Money(due.amount_minor + price.price_minor, price.currency).text(),
+        next_at=words.clock(next_at, time_zone, now),
+        next_in=f"in {words.span(next_at - now)}",
+        used_percent=used,
+        from_text=words.clock(begins, time_zone, now) if until else "",
+        until_text=words.clock(until, time_zone, now) if until else "",
+        over=until is not None and now > until,
+    )
+
+
+def _release(booked: Reservation, price: Price, now: datetime, token: str) -> Release:
+    due = fee(price, booked.start_at, now).money
+    asked = f"You pay {due.text()}." if due.amount_minor else "It costs nothing: it has not begun."
+    return Release(
+        action_url=f"/bookings/{token}/release",
+        csrf="",
+        idempotency_key=new_id(),
+        question=f"{asked} Somebody else may take the slot at once.",
+        button="Release it",
+    )
+
+
+def _ended(booked: ReservationHistory, time_zone: str) -> Ended:
+    lasted = booked.ended_at - booked.start_at
+    amount = Money(booked.amount_minor, booked.currency)
+    return Ended(
+        word="Released" if lasted > timedelta(0) else "Cancelled",
+        from_text=words.clock(booked.start_at, time_zone, booked.ended_at),
+        to_text=words.clock(booked.ended_at, time_zone),
+        duration=words.span(lasted) if lasted > timedelta(0) else "it had not begun",
+        amount=amount.text(),
+        paid_text="To be paid at the desk" if booked.amount_minor else "Nothing to pay",
+        lines=tuple(
+            FeeLine(
+                line.rule[0].upper() + line.rule[1:],
+                f"{line.quantity} × {_unit_price(line, booked.currency)}",
+                Money(line.amount_minor, booked.currency).text(),
+            )
+            for line in lines_from_stored(booked.lines)
+        ),
+    )
+
+
+def _unit_price(line: fees.FeeLine, currency: str) -> str:
+    return Money(line.amount_minor // max(1, line.quantity), currency).text()
+
+
+def _row(found: Booking, layout: Layout, price: Price, token: str, now: datetime) -> BookingRow:
+    facts = found.facts
+    slot: LaidSlot = layout.by_id[facts.slot_id]
+    zone = layout.lot.time_zone
+    if found.end is not None:
+        amount = Money(found.end.amount_minor, found.end.currency)
+        when = f"{words.clock(facts.start_at, zone, now)} to {words.clock(found.end.ended_at, zone)}"
+        status = "ended"
+    else:
+        amount = fee(price, facts.start_at, now).money
+        when = f"since {words.clock(facts.start_at, zone, now)}"
+        if facts.start_at > now:
+            when = f"from {words.clock(facts.start_at, zone, now)}"
+        status = "so far"
+    return BookingRow(
+        url=f"/bookings/{token}",
+        slot_name=slot.name,
+        lot_name=layout.lot.name,
+        entity=facts.entity_given,
+        when=when,
+        amount=amount.text(),
+        status=status,
+        active=found.running is not None,
+    )
+
+
+def _qr(link: str) -> Markup:
+    """The link as a QR code with its quiet zone; the drawing is ours to trust."""
+    out = io.BytesIO()
+    segno.make(link, error="m", micro=False).save(
+        out, kind="svg", border=4, xmldecl=False, svgns=True, omitsize=True, dark="#000", light="#fff"
+    )
+    return Markup(out.getvalue().decode())  # noqa: S704 - segno writes modules, never the text

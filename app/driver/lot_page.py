@@ -1,0 +1,181 @@
+"""A lot's page: its map, its list, its legend, and the panel beside them."""
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from markupsafe import Markup
+from starlette.requests import Request
+
+from app.bookings import problems
+from app.bookings.desk import Desk, run_again_on_conflict
+from app.bookings.queries import booking
+from app.core.errors import Unavailable
+from app.core.parts import part
+from app.core.templating import environment
+from app.driver import cookies, lots, panel
+from app.driver.views import FreeList, ListedArea, ListedSlot, LotPage, NextStep, Notice, Panel
+from app.live.hub import Hub
+from app.live.picture import Picture
+from app.payments.queries import price_in_force
+from app.slots.layout import LaidSlot, Layout
+from app.slots.maps import LotMaps
+from app.slots.models import STATE_CODES, STATES, State, public_code
+from app.slots.projections import Counts, count
+
+FREE = STATE_CODES[State.FREE]
+
+
+async def layout_of(request: Request) -> Layout:
+    """The lot in the path. A Problem (404) where there is none."""
+    code = request.path_params["lot"]
+    layout: Layout | None = await run_again_on_conflict(lambda: part(request, Desk).layouts.of_code(code))
+    if layout is None:
+        raise problems.no_such_lot(code)
+    return layout
+
+
+async def picture_of(request: Request, layout: Layout) -> Picture:
+    """The lot as it is now. A Problem (503) where nothing is known of it."""
+    picture = await part(request, Hub).picture(layout.lot_id)
+    if picture is None:
+        raise Unavailable("The lot's status")
+    return picture
+
+
+async def lot_page(request: Request, layout: Layout, shown: Panel | None = None) -> LotPage:
+    """The page, with this panel or the one that the query asks for."""
+    picture = await picture_of(request, layout)
+    layout = picture.layout
+    counts = count(picture)
+    chosen = request.query_params.get("slot", "")
+    if shown is None:
+        shown = await panel_for(
+            request, layout, picture, layout.by_name.get(chosen), dict(request.query_params)
+        )
+    lot, code = layout.lot, quote(layout.lot.code)
+    prices = await _prices(request, layout)
+    legends = environment().get_template("slots/_legend.html").module
+    return LotPage(
+        code=lot.code,
+        name=lot.name,
+        subtitle=", ".join(filter(None, [lot.address, f"{len(layout.slots)} slots"])),
+        hours_and_price=prices,
+        nearest_url=f"/lots/{code}/nearest",
+        feed_url=f"/ws/lots/{code}",
+        map=lot_map(request, layout, picture, counts, await _mine(request, layout)),
+        legend=legends.legend(counts.states),  # type: ignore[attr-defined]
+        legend_attributes=legends.legend_attributes(_kinds(layout, counts)),  # type: ignore[attr-defined]
+        lots=await lots.lot_list(request, "", lot.code),
+        panel=shown,
+        free_list=_free_list(layout, picture, counts, shown),
+        any_free=counts.free > 0,
+    )
+
+
+def lot_map(request: Request, layout: Layout, picture: Picture, counts: Counts, mine: list[int]) -> Markup:
+    """The map with its states, for a driver."""
+    shown = bytes(public_code(code) for code in picture.states)
+    url = f"/lots/{quote(layout.lot.code)}/slots/{{slot}}"
+    return part(request, LotMaps).of(layout).render(shown, counts.signs, url, mine)
+
+
+async def panel_for(
+    request: Request,
+    layout: Layout,
+    picture: Picture,
+    slot: LaidSlot | None,
+    sent: Mapping[str, str],
+    notice: Notice | None = None,
+    errors: dict[str, str] | None = None,
+) -> Panel:
+    """What the sheet says of this slot, or of the lot where none is chosen."""
+    counts = count(picture)
+    if layout.lot.closed:
+        return panel.closed(layout, await elsewhere(request, layout))
+    if slot is None:
+        return panel.choose(layout) if counts.free else panel.full(layout, await elsewhere(request, layout))
+    if picture.states[slot.position] != FREE and not errors:
+        return panel.unavailable(layout, slot, picture.states[slot.position])
+    desk = part(request, Desk)
+    async with desk.database.look() as connection:
+        area_id = next((one.id for one in layout.areas if one.code == slot.area_code), None)
+        price = await price_in_force(connection, layout.lot_id, area_id, premium=slot.premium)
+        now = await desk.database.now(connection)
+    if price is None:
+        raise problems.no_tariff(layout.lot.code)
+    return panel.book(layout, slot, price, panel.Choices.read(sent), now, errors, notice)
+
+
+async def elsewhere(request: Request, layout: Layout) -> NextStep | None:
+    """Another lot that has space."""
+    others = (await lots.lot_list(request, "")).rows
+    found = next((one for one in others if one.code != layout.lot.code and one.state == "open"), None)
+    if found is None:
+        return None
+    return NextStep(f"{found.name} has {found.free} free.", f"Go to {found.name}", found.url)
+
+
+def nearest_free(layout: Layout, picture: Picture) -> LaidSlot | None:
+    """The nearest slot to the entrance that anyone may take: standard first, then premium."""
+    free = [
+        slot
+        for slot in layout.by_rank
+        if picture.states[slot.position] == FREE and not slot.accessible and not slot.charging
+    ]
+    return next((slot for slot in free if not slot.premium), free[0] if free else None)
+
+
+async def _prices(request: Request, layout: Layout) -> str:
+    async with part(request, Desk).database.look() as connection:
+        price = await price_in_force(connection, layout.lot_id, None, premium=False)
+    if price is None:
+        return ""
+    return f"{price.per_increment.text()} per started {price.increment_s // 60} min"
+
+
+async def _mine(request: Request, layout: Layout) -> list[int]:
+    """Positions that this browser's running bookings hold here."""
+    held = set(cookies.reservations(request).values())
+    if not held:
+        return []
+    positions = []
+    async with part(request, Desk).database.look() as connection:
+        for one in held:
+            found = await booking(connection, one)
+            if found is not None and found.running is not None and found.running.lot_id == layout.lot_id:
+                slot = layout.by_id.get(found.running.slot_id)
+                positions += [slot.position] if slot else []
+    return positions
+
+
+def _kinds(layout: Layout, counts: Counts) -> dict[str, int]:
+    """Only the kinds that this lot has at all."""
+    return {
+        name: figure for name, figure in counts.kinds.items() if any(getattr(s, name) for s in layout.slots)
+    }
+
+
+def _free_list(layout: Layout, picture: Picture, counts: Counts, shown: Panel) -> FreeList:
+    chosen = shown.slot.name if shown.slot else ""
+    code = quote(layout.lot.code)
+    by_area: dict[str, list[ListedSlot]] = {area.code: [] for area in layout.areas}
+    for slot in layout.by_rank:
+        state = STATES[public_code(picture.states[slot.position])]
+        by_area[slot.area_code].append(
+            ListedSlot(
+                position=slot.position,
+                name=slot.name,
+                state=state.value,  # type: ignore[arg-type]
+                url=f"/lots/{code}/slots/{quote(slot.name, safe='')}",
+                words=tuple(one for one in ("premium", "accessible", "charging") if getattr(slot, one)),
+                chosen=slot.name == chosen,
+            )
+        )
+    areas = {area.code: area for area in layout.areas}
+    return FreeList(
+        tuple(
+            ListedArea(one, areas[one].name, counts.listed[one], tuple(slots))
+            for one, slots in by_area.items()
+            if slots
+        )
+    )

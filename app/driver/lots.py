@@ -1,0 +1,87 @@
+"""The lots as a driver chooses among them."""
+
+from urllib.parse import quote, urlencode
+
+from starlette.requests import HTTPConnection
+
+from app.bookings.desk import Desk, run_again_on_conflict
+from app.core.parts import part
+from app.core.templating import render
+from app.driver.views import LotList, LotRow
+from app.live.hub import Hub
+from app.live.picture import Picture
+from app.payments.fees import Price
+from app.payments.queries import price_in_force
+from app.slots import queries
+from app.slots.layout import Layout
+from app.slots.models import Lot
+from app.slots.projections import Counts, count
+
+LONGEST_SEARCH = 80
+MOST_LOTS = 50
+
+
+async def lot_list(request: HTTPConnection, search: str, chosen: str = "") -> LotList:
+    """Lots by name with their figures; with ``chosen`` marked."""
+    desk, search = part(request, Desk), search[:LONGEST_SEARCH].strip().replace("\x00", "")
+
+    async def look() -> tuple[list[Lot], bool, dict[int, Price | None]]:
+        async with desk.database.look() as connection:
+            found = await queries.lots(connection, search, MOST_LOTS)
+            any_at_all = bool(found) or bool(await queries.lots(connection, limit=1))
+            prices = {
+                lot.id or 0: await price_in_force(connection, lot.id or 0, None, premium=False)
+                for lot in found
+            }
+            return found, any_at_all, prices
+
+    found, any_at_all, prices = await run_again_on_conflict(look)
+    rows = [await _row(request, lot, prices[lot.id or 0], chosen) for lot in found]
+    asked = {name: value for name, value in (("q", search), ("chosen", chosen)) if value}
+    return LotList(
+        rows=tuple(rows),
+        query=search,
+        lots_at_all=int(any_at_all),
+        refresh_url="/lots" + (f"?{urlencode(asked)}" if asked else ""),
+        search_url="/lots" + (f"?{urlencode({'chosen': chosen})}" if chosen else ""),
+    )
+
+
+async def _row(request: HTTPConnection, lot: Lot, price: Price | None, chosen: str) -> LotRow:
+    picture = await part(request, Hub).picture(lot.id or 0)
+    return row(lot, None if picture is None else count(picture), price, chosen=lot.code == chosen)
+
+
+def row(lot: Lot, counts: Counts | None, price: Price | None, *, chosen: bool = False) -> LotRow:
+    """One lot in the list; without counts nothing is said of what is free."""
+    total = counts.total if counts else 0
+    usable = total - counts.closed if counts else 0
+    free = counts.free if counts else 0
+    state = (
+        "unknown" if counts is None else "closed" if lot.closed or not usable else "open" if free else "full"
+    )
+    return LotRow(
+        code=lot.code,
+        name=lot.name,
+        address=lot.address,
+        url=f"/lots/{quote(lot.code)}",
+        state=state,  # type: ignore[arg-type]
+        free=free,
+        total=total,
+        used_percent=round(100 * (usable - free) / usable) if usable else 100,
+        price_from=f"{price.per_hour.text()} / h" if price else "",
+        premium_free=counts.premium if counts else 0,
+        note="" if total else "no slots yet" if counts else "",
+        chosen=chosen,
+    )
+
+
+class ListProjection:
+    """The figures of a lot in the list of lots."""
+
+    name = "list"
+    with_states = False
+
+    def content(self, picture: Picture, changed: set[int] | None) -> str:
+        layout: Layout = picture.layout
+        return render("driver/_lot_figures_push.html", lot=row(layout.lot, count(picture), None))

@@ -1,0 +1,208 @@
+"""The booking panel: what a slot costs, the form, and what to do when it is gone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+from app.bookings.forms import AHEAD, LONGEST_STAY
+from app.core.errors import FieldError
+from app.core.ids import new_id
+from app.driver import words
+from app.driver.views import BookingForm, Field, NextStep, Notice, Panel, PanelSlot
+from app.payments.fees import Price, fee
+from app.slots.layout import LaidSlot, Layout
+from app.slots.models import STATES, State, public_code
+
+FIELDS = {"entityIdentifier": "entity", "time": "start_at", "until": "minutes", "slot": "slot"}
+DURATIONS = ("30", "60", "120", "240", "other")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a driver has filled in so far, as it was sent."""
+
+    entity: str = ""
+    start: str = "now"
+    start_at: str = ""
+    duration: str = "120"
+    minutes: str = ""
+
+    @classmethod
+    def read(cls, sent: Mapping[str, str]) -> "Choices":
+        return cls(
+            entity=sent.get("entity", ""),
+            start=sent.get("start", "now"),
+            start_at=sent.get("start_at", ""),
+            duration=sent.get("duration", "120"),
+            minutes=sent.get("minutes", ""),
+        )
+
+    def start_time(self, time_zone: str) -> datetime | None:
+        """When it begins, ``None`` for now. ValueError says what is wrong with the field."""
+        if self.start != "later":
+            return None
+        if not self.start_at:
+            raise ValueError("Say when it begins.")
+        try:
+            local = datetime.fromisoformat(self.start_at)
+        except ValueError:
+            raise ValueError("This is not a day and a time.") from None
+        if local.tzinfo is None:
+            local = local.replace(tzinfo=words.zone(time_zone))
+        try:
+            return local.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("This is not a day and a time.") from None
+
+    def length(self) -> timedelta | None:
+        """How long it lasts, ``None`` where that is left open. ValueError says what is wrong."""
+        if not self.duration:
+            return None
+        if self.duration not in DURATIONS:
+            raise ValueError("Choose one of these.")
+        text = self.minutes.strip() if self.duration == "other" else self.duration
+        if not text.isascii() or not text.isdigit() or not 1 <= len(text) <= 6 or int(text) == 0:
+            raise ValueError("Give whole minutes, such as 90.")
+        if timedelta(minutes=int(text)) > LONGEST_STAY:
+            raise ValueError("At most a year.")
+        return timedelta(minutes=int(text))
+
+
+@dataclass(frozen=True)
+class Times:
+    """When the stay begins and ends, or what is wrong with that, by field."""
+
+    start: datetime | None
+    until: datetime | None
+    errors: dict[str, str]
+
+
+def times(choices: Choices, time_zone: str, now: datetime) -> Times:
+    """Reads the choices of time, all errors at once."""
+    errors: dict[str, str] = {}
+    start = length = None
+    try:
+        start = choices.start_time(time_zone)
+    except ValueError as error:
+        errors["start_at"] = str(error)
+    try:
+        length = choices.length()
+    except ValueError as error:
+        errors["minutes" if choices.duration == "other" else "duration"] = str(error)
+    until = None if length is None or errors else (start or now) + length
+    return Times(start, until, errors)
+
+
+def errors_by_field(errors: list[FieldError]) -> dict[str, str]:
+    """A refused booking's errors at the fields of this form, as sentences."""
+    return {FIELDS.get(one.field, one.field): f"{one.message[0].upper()}{one.message[1:]}." for one in errors}
+
+
+def choose(layout: Layout) -> Panel:
+    """No slot is chosen yet."""
+    return Panel(
+        kind="choose",
+        title="Touch a free slot",
+        text="Or take the one that is nearest to the entrance.",
+        next_step=NextStep("", "Nearest free slot", f"/lots/{quote(layout.lot.code)}/nearest"),
+    )
+
+
+def full(layout: Layout, other: NextStep | None) -> Panel:
+    """Nothing is free in this lot."""
+    return Panel(
+        kind="full",
+        title=f"{layout.lot.name} is full",
+        text=other.text if other else "A slot that comes free shows here at once.",
+        next_step=replace(other, text="") if other else None,
+    )
+
+
+def closed(layout: Layout, other: NextStep | None) -> Panel:
+    """The lot is closed."""
+    return Panel(
+        kind="closed",
+        title=f"{layout.lot.name} is closed",
+        text=other.text if other else "It opens again later.",
+        next_step=replace(other, text="") if other else None,
+    )
+
+
+def unavailable(layout: Layout, slot: LaidSlot, code: int) -> Panel:
+    """The chosen slot is not free."""
+    state = STATES[public_code(code)]
+    word = {State.RESERVED: "reserved", State.OCCUPIED: "taken", State.CLOSED: "closed"}.get(
+        state, "not free"
+    )
+    return Panel(
+        kind="unavailable",
+        title=f"{slot.name} is {word}.",
+        text="Choose another one, or take the nearest free one.",
+        slot=_slot(layout, slot, None),
+        slot_state=state.value,  # type: ignore[arg-type]
+        next_step=NextStep("", "Nearest free slot", f"/lots/{quote(layout.lot.code)}/nearest"),
+    )
+
+
+def book(
+    layout: Layout,
+    slot: LaidSlot,
+    price: Price,
+    choices: Choices,
+    now: datetime,
+    errors: dict[str, str] | None = None,
+    notice: Notice | None = None,
+) -> Panel:
+    """The form that books this slot."""
+    lot = layout.lot
+    errors = errors or {}
+    chosen = times(choices, lot.time_zone, now)
+    total = ""
+    if chosen.until is not None:
+        total = fee(price, chosen.start or now, chosen.until).money.text()
+    url = f"/lots/{quote(lot.code)}/slots/{quote(slot.name, safe='')}"
+    local_now = now.astimezone(words.zone(lot.time_zone))
+    form = BookingForm(
+        action_url=url,
+        refresh_url=url,
+        csrf="",
+        idempotency_key=new_id(),
+        slot_identifier=slot.identifier,
+        entity=Field(choices.entity, errors.get("entity", "")),
+        entity_label="Number plate",
+        start="later" if choices.start == "later" else "now",
+        start_at=Field(choices.start_at, errors.get("start_at", "")),
+        start_at_min=f"{local_now:%Y-%m-%dT%H:%M}",
+        start_at_max=f"{local_now + AHEAD:%Y-%m-%dT%H:%M}",
+        duration=choices.duration,
+        duration_error=errors.get("duration", ""),
+        minutes=Field(choices.minutes, errors.get("minutes", "")),
+        until_text=words.clock(chosen.until, lot.time_zone, now) if chosen.until else "",
+        total=total,
+        after="Yours at once, no account needed. The price is fixed when you leave.",
+    )
+    return Panel(kind="book", slot=_slot(layout, slot, price), form=form, notice=notice)
+
+
+def _slot(layout: Layout, slot: LaidSlot, price: Price | None) -> PanelSlot:
+    step = price.increment_s // 60 if price else 0
+    return PanelSlot(
+        name=slot.name,
+        position=slot.position,
+        place=_place(layout, slot),
+        price=price.per_hour.text() if price else "",
+        price_unit="/ hour" if price else "",
+        price_step=f"{price.per_increment.text()} per started {step} min" if price else "",
+    )
+
+
+def _place(layout: Layout, slot: LaidSlot) -> str:
+    lot = layout.lot
+    parts = [f"Area {slot.area_code}"]
+    if lot.gate_x is not None and lot.gate_y is not None and slot.outline:
+        x, y = slot.centre
+        way = ((x - lot.gate_x) ** 2 + (y - lot.gate_y) ** 2) ** 0.5
+        parts.append(f"{words.metres(way)} from {lot.gate_name or 'the gate'}")
+    kinds = [name for name in ("premium", "accessible", "charging") if getattr(slot, name)]
+    return ", ".join([*parts, *kinds])

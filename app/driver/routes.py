@@ -1,0 +1,232 @@
+"""The driver's addresses: read, ask, show."""
+
+import hashlib
+from dataclasses import replace
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.websockets import WebSocket
+
+from app.accounts.access import reservation
+from app.bookings.desk import Desk
+from app.bookings.forms import IdempotencyKey, ReserveRequest
+from app.bookings.reserve import reserve
+from app.bookings.unreserve import release
+from app.core.errors import FieldError, InvalidInput, Problem
+from app.core.forms import fit_text
+from app.core.parts import part
+from app.core.templating import page, wants_fragment
+from app.driver import booking_page, cookies, panel
+from app.driver.lot_page import layout_of, lot_page, nearest_free, panel_for, picture_of
+from app.driver.lots import MOST_LOTS, ListProjection
+from app.driver.lots import lot_list as lot_list_view
+from app.driver.views import LotsPage, Notice, Panel
+from app.live.hub import Hub
+from app.live.sockets import serve
+from app.slots.layout import LaidSlot, Layout, Layouts
+from app.slots.projections import MapProjection
+
+MOST_FIELDS = 20
+# The holder's page is a secret by its address: nobody else is to learn it.
+SECRET_PAGE = {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
+
+
+async def lots(request: Request) -> Response:
+    """``GET /``: the lots to choose from."""
+    view = await lot_list_view(request, request.query_params.get("q", ""))
+    codes = ",".join(row.code for row in view.rows)
+    return page("driver/lots.html", LotsPage(view, feed_url=f"/ws/lots?codes={codes}" if codes else ""))
+
+
+async def lot_list(request: Request) -> Response:
+    """``GET /lots``: the list alone, for a page that is open."""
+    if not wants_fragment(request):
+        return RedirectResponse("/", 303)
+    query = request.query_params
+    return page(
+        "driver/_lot_list.html", await lot_list_view(request, query.get("q", ""), query.get("chosen", ""))
+    )
+
+
+async def lot(request: Request) -> Response:
+    """``GET /lots/{lot}``: its map, with the slot that ``?slot=`` names chosen."""
+    return page("driver/lot.html", await lot_page(request, await layout_of(request)))
+
+
+async def nearest(request: Request) -> Response:
+    """``GET /lots/{lot}/nearest``: the nearest free slot, chosen."""
+    layout = await layout_of(request)
+    picture = await picture_of(request, layout)
+    slot = nearest_free(picture.layout, picture)
+    shown = await panel_for(request, picture.layout, picture, slot, dict(request.query_params))
+    return await _panel_or_page(request, picture.layout, shown)
+
+
+async def panel_of_slot(request: Request) -> Response:
+    """``GET /lots/{lot}/slots/{slot}``: what it costs, and the form that books it."""
+    layout = await layout_of(request)
+    picture = await picture_of(request, layout)
+    slot = _slot(request, picture.layout)
+    shown = await panel_for(request, picture.layout, picture, slot, dict(request.query_params))
+    return await _panel_or_page(request, picture.layout, shown)
+
+
+async def book(request: Request) -> Response:
+    """``POST /lots/{lot}/slots/{slot}``: books it, or says at the form what stands in the way."""
+    layout = await layout_of(request)
+    slot = _slot(request, layout)
+    sent = await _form(request)
+    desk = part(request, Desk)
+    async with desk.database.look() as connection:
+        now = await desk.database.now(connection)
+    choices = panel.Choices.read(sent)
+    times = panel.times(choices, layout.lot.time_zone, now)
+    asked = ReserveRequest(
+        entity=choices.entity,
+        lot=layout.lot.code,
+        slot=slot.identifier,
+        start=times.start,
+        until=times.until,
+        source="browser",
+        idempotency=_key(sent),
+    )
+    wrong = panel.errors_by_field(asked.wrong_fields(now)) | times.errors
+    if wrong:
+        return await _again(request, layout, slot, sent, 422, errors=wrong)
+    try:
+        done = await reserve(desk, asked)
+    except InvalidInput as problem:
+        return await _again(
+            request, layout, slot, sent, 422, errors=panel.errors_by_field(list(problem.errors))
+        )
+    except Problem as problem:
+        return await _refused(request, layout, slot, sent, problem)
+    response = _go_to(request, f"/bookings/{done.token}")
+    cookies.remember(request, response, done.token)
+    return response
+
+
+async def my_bookings(request: Request) -> Response:
+    """``GET /bookings``: those of this browser."""
+    return page("driver/my_bookings.html", await booking_page.my_bookings(request))
+
+
+async def booking(request: Request) -> Response:
+    """``GET /bookings/{token}``: a booking, for whoever holds its secret."""
+    return page("driver/booking.html", await booking_page.booking_page(request), headers=SECRET_PAGE)
+
+
+async def running(request: Request) -> Response:
+    """``GET /bookings/{token}/running``: time and price so far; the whole page once it has ended."""
+    view = await booking_page.running_view(request)
+    if view is None:
+        return Response(status_code=204, headers={"HX-Refresh": "true"})
+    return page("driver/_running.html", view, headers=SECRET_PAGE)
+
+
+async def release_booking(request: Request) -> Response:
+    """``POST /bookings/{token}/release``: ends it; repeated, it shows the same end."""
+    await release(part(request, Desk), reservation(request))
+    return _go_to(request, f"/bookings/{request.path_params['token']}")
+
+
+async def lot_feed(socket: WebSocket) -> None:
+    """``/ws/lots/{lot}``: the map's changes and counts."""
+    layout = await part(socket, Layouts).of_code(socket.path_params["lot"])
+    if layout is None:
+        await socket.close(4404)
+        return
+    await serve(socket, part(socket, Hub), [layout.lot_id], MapProjection())
+
+
+async def list_feed(socket: WebSocket) -> None:
+    """``/ws/lots?codes=a,b``: the figures of several lots."""
+    layouts = part(socket, Layouts)
+    codes = socket.query_params.get("codes", "").split(",")[:MOST_LOTS]
+    found = [await layouts.of_code(code) for code in codes]
+    await serve(socket, part(socket, Hub), [one.lot_id for one in found if one], ListProjection())
+
+
+async def _refused(
+    request: Request, layout: Layout, slot: LaidSlot, sent: dict[str, str], problem: Problem
+) -> Response:
+    """What the panel says when the booking was refused."""
+    if problem.type == "entity-has-reservation":
+        errors = {"entity": "This plate has a booking already. Release that one first."}
+        return await _again(request, layout, slot, sent, 409, errors=errors)
+    nearest_like = problem.extra.get("nearest")
+    if problem.type not in ("slot-taken", "slot-closed"):
+        raise problem
+    word = "taken" if problem.type == "slot-taken" else "closed"
+    other = next((one for one in layout.slots if one.identifier == nearest_like), None)
+    gone = f"{slot.name} was just {word}."
+    if other is None:
+        picture = await picture_of(request, layout)
+        shown = panel.unavailable(layout, slot, picture.states[slot.position] or 1)
+        notice = Notice(gone, "No slot like it is free.")
+        return await _panel_or_page(request, layout, replace(shown, notice=notice), 409)
+    notice = Notice(gone, f"{other.name} is the nearest like it.")
+    return await _again(request, layout, other, sent, 409, notice=notice)
+
+
+async def _again(
+    request: Request,
+    layout: Layout,
+    slot: LaidSlot,
+    sent: dict[str, str],
+    status: int,
+    errors: dict[str, str] | None = None,
+    notice: Notice | None = None,
+) -> Response:
+    """The form again, with what was typed; the slot's name is known to be worth trying."""
+    picture = await picture_of(request, layout)
+    shown = await panel_for(request, layout, picture, slot, sent, notice, errors)
+    return await _panel_or_page(request, layout, shown, status)
+
+
+async def _panel_or_page(request: Request, layout: Layout, shown: Panel, status: int = 200) -> Response:
+    if wants_fragment(request):
+        return page("driver/_panel.html", shown, status)
+    return page("driver/lot.html", await lot_page(request, layout, shown), status)
+
+
+def _slot(request: Request, layout: Layout) -> LaidSlot:
+    name = request.path_params["slot"]
+    slot = layout.by_name.get(name)
+    if slot is None:
+        raise Problem(
+            404, "no-such-slot", "There is no such slot", f"{layout.lot.name} has no slot {name!r}."
+        )
+    return slot
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """The form's text fields. InvalidInput names one that can't be kept."""
+    sent, errors = {}, []
+    async with request.form(max_fields=MOST_FIELDS, max_files=0) as form:
+        for name, value in form.items():
+            if not isinstance(value, str):
+                continue
+            try:
+                sent[name] = fit_text(value)
+            except ValueError as error:
+                errors.append(FieldError(name, str(error)))
+    if errors:
+        raise InvalidInput(errors)
+    return sent
+
+
+def _key(sent: dict[str, str]) -> IdempotencyKey | None:
+    """The form's own key: sent twice, it books once."""
+    key = sent.get("idempotency_key", "")
+    if not 1 <= len(key) <= 64:
+        return None
+    rest = sorted((name, value) for name, value in sent.items() if name != "idempotency_key")
+    return IdempotencyKey("browser", key, hashlib.sha256(repr(rest).encode()).hexdigest())
+
+
+def _go_to(request: Request, url: str) -> Response:
+    """Goes to another page: by a header for htmx, else by a redirect."""
+    if request.headers.get("HX-Request") == "true":
+        return Response(status_code=204, headers={"HX-Redirect": url})
+    return RedirectResponse(url, 303)

@@ -1,0 +1,408 @@
+"""What the driver's templates are given: one dataclass each, with every text already formatted.
+
+Money, times and distances are strings in the lot's time zone and the reader's language; a `_url` is a path
+that may stand in an attribute as it is. `Markup` is trusted and comes from the project's own templates only.
+Shares are whole percentages from 0 to 100.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from markupsafe import Markup
+
+NOTHING = Markup("")
+
+LotState = Literal["open", "full", "closed", "unknown"]
+SlotState = Literal["free", "reserved", "occupied", "closed"]
+Tone = Literal["info", "stale", "problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One radio button of a row: what is sent, and what is read."""
+
+    value: str
+    label: str
+
+
+START_CHOICES = (Choice("now", "Now"), Choice("later", "Later"))
+DURATION_CHOICES = (
+    Choice("30", "30 min"),
+    Choice("60", "1 h"),
+    Choice("120", "2 h"),
+    Choice("240", "4 h"),
+    Choice("other", "Other"),
+)
+"""Minutes, or `other`, which reads the field `minutes`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field as it was sent, and what is wrong with it; no error when `error` is empty."""
+
+    value: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A banner over the panel: `strong` says what happened, `text` what follows from it."""
+
+    strong: str
+    text: str = ""
+    tone: Tone = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class LotRow:
+    """A lot in the list; `free` is read only where `state` is open, `note` stands below the figure's word.
+
+    `note` is for example "for works until Mon 07:00". `distance` and `price_from` may be empty.
+    """
+
+    code: str
+    name: str
+    address: str
+    url: str
+    state: LotState
+    free: int
+    total: int
+    used_percent: int
+    price_from: str = ""
+    premium_free: int = 0
+    distance: str = ""
+    note: str = ""
+    chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LotList:
+    """For `driver/_lot_list.html`; `lots_at_all` counts without the search.
+
+    `refresh_url` answers with this fragment as it is; `search_url` does so for what is added to it as `q`.
+    """
+
+    rows: tuple[LotRow, ...]
+    query: str
+    lots_at_all: int
+    refresh_url: str
+    search_url: str = "/"
+    may_import: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LotsPage:
+    """For `driver/lots.html`."""
+
+    lots: LotList
+    map: Markup = NOTHING
+    notice: Notice | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PanelSlot:
+    """The slot that the panel speaks of; `place` is for example "Area B, 60 m from Gate 1"."""
+
+    name: str
+    position: int
+    place: str
+    price: str
+    price_unit: str
+    price_step: str
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """Where to go instead: a button and the words beside it."""
+
+    text: str
+    button: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class BookingForm:
+    """The form that reserves. `start_at` is local time as `datetime-local` writes it, 2026-11-23T14:30.
+
+    `total` is empty while no end is chosen; `until_text` is a time such as "16:10". `refresh_url` answers
+    with the panel for what is sent as `start`, `start_at`, `duration`, `minutes`; it never gets the plate.
+    """
+
+    action_url: str
+    refresh_url: str
+    csrf: str
+    idempotency_key: str
+    slot_identifier: str
+    entity: Field
+    entity_label: str = "Number plate"
+    entity_hint: str = ""
+    start: str = "now"
+    start_error: str = ""
+    start_at: Field = Field()
+    start_at_min: str = ""
+    start_at_max: str = ""
+    duration: str = ""
+    duration_error: str = ""
+    minutes: Field = Field()
+    until_text: str = ""
+    total: str = ""
+    after: str = ""
+    start_choices: tuple[Choice, ...] = START_CHOICES
+    duration_choices: tuple[Choice, ...] = DURATION_CHOICES
+
+    @property
+    def first_error(self) -> str:
+        """Name of the first wrong field in the order on the page, or empty: it gets the focus."""
+        errors = {
+            "entity": self.entity.error,
+            "start": self.start_error,
+            "start_at": self.start_at.error,
+            "duration": self.duration_error,
+            "minutes": self.minutes.error,
+        }
+        return next((name for name, error in errors.items() if error), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """For `driver/_panel.html`: what the sheet says.
+
+    `choose`: no slot yet. `book`: `slot` and `form`. `unavailable`: `slot` is not free, `title` says why.
+    `full`, `closed`: of the lot, with `next_step` towards another one where there is one.
+    `title` and `text` are for all but `book`; `next_step` opens in the sheet for `choose` and `unavailable`.
+    """
+
+    kind: Literal["choose", "book", "unavailable", "full", "closed"]
+    title: str = ""
+    text: str = ""
+    notice: Notice | None = None
+    slot: PanelSlot | None = None
+    form: BookingForm | None = None
+    next_step: NextStep | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSlot:
+    """A slot in the list; `words` are its attributes, such as ("premium", "charging"), and may be empty."""
+
+    position: int
+    name: str
+    state: SlotState
+    url: str
+    words: tuple[str, ...] = ()
+    chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListedArea:
+    """An area in the list. Its count is kept live under the id `list-<code>`."""
+
+    code: str
+    name: str
+    free: int
+    slots: tuple[ListedSlot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FreeList:
+    """For `driver/_free_list.html`: every slot of the lot, of which the stylesheet shows the free ones."""
+
+    areas: tuple[ListedArea, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LotPage:
+    """For `driver/lot.html`. `subtitle` is the phone's short line, `hours_and_price` joins it on a desk.
+
+    `legend` counts the states, `legend_attributes` (on a desk only) the free slots by kind.
+    """
+
+    code: str
+    name: str
+    subtitle: str
+    hours_and_price: str
+    nearest_url: str
+    feed_url: str
+    map: Markup
+    legend: Markup
+    lots: LotList
+    panel: Panel
+    free_list: FreeList
+    legend_attributes: Markup = NOTHING
+    keys_hint: str = "Arrow keys move between slots, Enter opens one"
+    any_free: bool = True
+    stylesheets: tuple[str, ...] = ("css/map.css",)
+    scripts: tuple[str, ...] = ("js/map.js",)
+
+
+@dataclass(frozen=True, slots=True)
+class FeeLine:
+    """One line of the fee, such as ("Weekday 14:10 to 15:25", "5 × €0.60", "€3.00")."""
+
+    rule: str
+    quantity: str
+    amount: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """For `driver/_running.html`: time and price so far.
+
+    `elapsed` is ((figure, unit), …), such as (("1", "h"), ("12", "min")); `elapsed_s` lets the page count on
+    by itself, or down to the start where `counts_down`. `next_*` and the bar's texts may be empty: no further
+    step, no booked end.
+    """
+
+    refresh_url: str
+    time_label: str
+    elapsed: tuple[tuple[str, str], ...]
+    elapsed_s: int
+    price_label: str
+    price: str
+    next_price: str = ""
+    next_at: str = ""
+    next_in: str = ""
+    used_percent: int = 0
+    from_text: str = ""
+    until_text: str = ""
+    over: bool = False
+    counts_down: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The form that ends the booking; `question` says what follows, such as "You pay €3.00. …"."""
+
+    action_url: str
+    csrf: str
+    idempotency_key: str
+    question: str
+    button: str
+    summary: str = "Release this slot"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What came of a booking that is over: the fee, line by line, and from when to when.
+
+    `duration` is split as `Running.elapsed` is.
+    """
+
+    word: str
+    from_text: str
+    to_text: str
+    duration: tuple[tuple[str, str], ...]
+    amount: str
+    paid_text: str
+    lines: tuple[FeeLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BookingPage:
+    """For `driver/booking.html`. Either `running` or `ended` is set; before the start `running` counts down.
+
+    `qr` is an SVG with its quiet zone; `link` is absolute, as it is copied.
+    """
+
+    slot_name: str
+    position: int
+    lot_name: str
+    lot_url: str
+    area_name: str
+    entity: str
+    entity_label: str
+    map: Markup
+    running: Running | None
+    ended: Ended | None
+    release: Release | None
+    qr: Markup
+    short_code: str
+    link: str
+    show_title: str = "Show this at the gate"
+    show_text: str = "It opens this page on another phone."
+    booked_text: str = ""
+    notice: Notice | None = None
+    feed_url: str = ""
+    stylesheets: tuple[str, ...] = ("css/map.css",)
+    scripts: tuple[str, ...] = ("js/map.js",)
+
+
+@dataclass(frozen=True, slots=True)
+class BookingRow:
+    """A booking of this browser; `active` ones come first and are larger."""
+
+    url: str
+    slot_name: str
+    lot_name: str
+    entity: str
+    when: str
+    amount: str
+    status: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MyBookings:
+    """For `driver/my_bookings.html`."""
+
+    active: tuple[BookingRow, ...]
+    ended: tuple[BookingRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """For `error.html`: what happened and what to do. `reference` finds the request in the log."""
+
+    status: int
+    title: str
+    text: str
+    button: str = "All lots"
+    button_url: str = "/"
+    reference: str = ""
+
+
+ERROR_PAGES: dict[int, ErrorPage] = {
+    page.status: page
+    for page in (
+        ErrorPage(
+            403,
+            "This form is too old",
+            "It was opened before you last signed in or cleared your cookies. Nothing was changed. "
+            "Go back, reload the page and try again.",
+        ),
+        ErrorPage(
+            404,
+            "There is nothing here",
+            "The link may be mistyped, or the booking ended long ago and was deleted. "
+            "A booking's link works only as a whole.",
+        ),
+        ErrorPage(
+            405,
+            "This address cannot do that",
+            "The page was asked for something that it does not offer. Nothing was changed.",
+        ),
+        ErrorPage(
+            413,
+            "That was too large",
+            "What was sent is larger than this page takes. Nothing was changed.",
+        ),
+        ErrorPage(
+            429,
+            "Too many tries in a short time",
+            "Nothing was changed. Wait a minute, then try again. Bookings that you have are not affected.",
+        ),
+        ErrorPage(
+            500,
+            "The server could not do that",
+            "It has been written down. Try again; a repeated booking is not made twice.",
+        ),
+        ErrorPage(
+            503,
+            "Booking is not possible for the moment",
+            "Nothing was changed, and bookings that you have stay as they are. Try again in a few seconds.",
+        ),
+    )
+}
+"""The page of each status that has words of its own; `dataclasses.replace` adds a reference."""

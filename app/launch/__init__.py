@@ -1,0 +1,1 @@
+"""Starting Lotline: the embedded Redis, the Procfile, and what its processes need."""

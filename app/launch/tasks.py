@@ -1,0 +1,199 @@
+"""What the command line does to the database and to Redis. Each opens what it needs, and closes it.
+
+What is imported here is imported inside the functions: `bin/lotline --help` and the supervisor must not wait
+for a database driver.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.core.db import Database
+    from app.slots.importers import ImportDefaults, ImportPlan, Refusal
+
+DEMO_LOT = "riverside"
+DEMO_TIME_ZONE = "America/New_York"
+DEMO_CURRENCY = "USD"
+
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class ImportOutcome:
+    """What an import brought, or would bring: slots by the code of their lot, and what was refused."""
+
+    slots_by_lot: dict[str, int]
+    refusals: "Sequence[Refusal]"
+    notes: Sequence[str] = ()
+
+
+def quiet_logs() -> None:
+    """Leaves only warnings in the log: what a command has to say, it says to a person."""
+    import structlog
+
+    wrapper = structlog.make_filtering_bound_logger(logging.WARNING)
+    structlog.configure(wrapper_class=wrapper, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+
+
+def migrate(settings: Settings) -> None:
+    """Brings the database to the newest schema. Not to be called inside an event loop."""
+    from app.core.migrate import upgrade
+
+    upgrade(settings)
+
+
+async def first_lot(settings: Settings) -> str | None:
+    """The code of the demo lot where there is one, else of the first by name; None in an empty database."""
+    from app.slots.queries import lots
+
+    async with _database(settings) as database, database.look() as connection:
+        codes = [lot.code for lot in await lots(connection)]
+    return DEMO_LOT if DEMO_LOT in codes else next(iter(codes), None)
+
+
+async def import_demo(settings: Settings) -> str:
+    """Imports the lots that come with the package; returns the code of the one to show, ``DEMO_LOT``."""
+    from app.slots.demo import demo_file
+    from app.slots.importers import ImportDefaults, plan_import
+
+    plan = plan_import("demo.geojson", demo_file(), ImportDefaults(DEMO_TIME_ZONE, DEMO_CURRENCY))
+    await _write(settings, plan)
+    return DEMO_LOT
+
+
+async def import_slots(
+    settings: Settings, file: Path, *, dry_run: bool, time_zone: str, currency: str, on_progress: OnProgress
+) -> ImportOutcome:
+    """Imports ``file`` (GeoJSON or CSV). Raises ``ImportRefused`` where it cannot be read as a whole."""
+    from app.slots.importers import ImportDefaults
+
+    plan = await asyncio.to_thread(_plan, file, ImportDefaults(time_zone, currency), on_progress)
+    return await (_only_look if dry_run else _write)(settings, plan)
+
+
+def _plan(file: Path, defaults: "ImportDefaults", on_progress: OnProgress) -> "ImportPlan":
+    from app.slots.importers import plan_import
+
+    return plan_import(file.name, file.read_bytes(), defaults, on_progress)
+
+
+async def _write(settings: Settings, plan: "ImportPlan") -> ImportOutcome:
+    from app.bookings.opening import import_lots
+    from app.lifespan import opened_desk
+
+    async with opened_desk(settings) as (desk, _):
+        done = await import_lots(desk, plan)
+    written = {lot.code for lot in done.lots}
+    refused = {refusal.reference for refusal in done.refusals}
+    slots_by_lot = {
+        lot.code: sum(slot.identifier not in refused for slot in lot.slots)
+        for lot in plan.lots
+        if lot.code in written
+    }
+    return ImportOutcome(slots_by_lot, done.refusals, plan.notes)
+
+
+async def _only_look(settings: Settings, plan: "ImportPlan") -> ImportOutcome:
+    """What ``_write`` would do, as far as can be seen without writing."""
+    from app.slots.importers import Refusal
+    from app.slots.service import taken_identifiers
+
+    refusals = list(plan.refusals)
+    slots_by_lot: dict[str, int] = {}
+    async with _database(settings) as database, database.look() as connection:
+        for lot in plan.lots:
+            identifiers = [slot.identifier for slot in lot.slots]
+            taken = await taken_identifiers(connection, identifiers)
+            refusals += [Refusal(None, one, "A slot with this identifier exists already.") for one in taken]
+            slots_by_lot[lot.code] = len(identifiers) - len(taken)
+    return ImportOutcome(slots_by_lot, refusals, plan.notes)
+
+
+async def rebuild(settings: Settings, on_progress: OnProgress) -> int:
+    """Writes the status of every lot to Redis anew, from SQL. Returns the number of lots."""
+    from sqlmodel import col, select
+
+    from app.lifespan import opened_desk
+    from app.slots.models import Lot
+    from app.slots.relay import rebuild_lot
+
+    async with opened_desk(settings) as (desk, _):
+        epoch = await desk.status.begin_epoch()
+        async with desk.database.look() as connection:
+            lot_ids = list((await connection.execute(select(Lot.id).order_by(col(Lot.id)))).scalars())
+        for number, lot_id in enumerate(lot_ids, start=1):
+            if lot_id is not None:
+                await rebuild_lot(desk.database, desk.status, lot_id)
+            on_progress(number, len(lot_ids))
+        await desk.status.mark_built(epoch)
+    return len(lot_ids)
+
+
+async def run_simulation(settings: Settings, *, lot: str, per_minute: float) -> None:
+    """Lets made-up drivers come and go until it is cancelled. ValueError where there is no such lot."""
+    from app.launch.simulation import simulate
+    from app.lifespan import opened_desk
+
+    async with opened_desk(settings) as (desk, _):
+        await simulate(desk, lot, per_minute, random.Random())
+
+
+async def has_operator(settings: Settings) -> bool:
+    """True where somebody may sign in as an operator."""
+    from app.accounts.service import first_operator
+
+    async with _database(settings) as database:
+        return await first_operator(database) is not None
+
+
+async def create_operator(settings: Settings, name: str) -> None:
+    """Creates an operator. Raises ValueError, with a sentence for the person, where that is impossible."""
+    from app.accounts.models import Role
+    from app.accounts.service import create_account
+    from app.core.errors import InvalidInput
+
+    async with _database(settings) as database:
+        try:
+            await create_account(database, name, Role.OPERATOR)
+        except InvalidInput as error:
+            raise ValueError(" ".join(f"The {one.field} {one.message}." for one in error.errors)) from error
+
+
+async def sign_in_path(settings: Settings, name: str | None = None) -> str | None:
+    """The path of a link that signs ``name`` (or any operator) in once; None where nobody is found."""
+    from app.accounts.service import create_link, first_operator
+
+    async with _database(settings) as database:
+        found = await first_operator(database) if name is None else await _account(database, name)
+        return None if found is None else f"/sign-in/{await create_link(database, found)}"
+
+
+async def _account(database: "Database", name: str) -> int | None:
+    from sqlmodel import select
+
+    from app.accounts.models import Account
+
+    async with database.look() as connection:
+        found = await connection.execute(select(Account.id).where(Account.name == name.strip()))
+        account_id: int | None = found.scalar_one_or_none()
+        return account_id
+
+
+@contextlib.asynccontextmanager
+async def _database(settings: Settings) -> "AsyncIterator[Database]":
+    from app.core.db import Database
+
+    database = Database(settings.database_url)
+    try:
+        yield database
+    finally:
+        await database.close()

@@ -1,0 +1,58 @@
+"""What opens at the start of a web process, in order, and closes in reverse."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from redis.asyncio import Redis
+from starlette.applications import Starlette
+
+from app.accounts.access import SigningKey
+from app.accounts.service import installation
+from app.bookings.desk import Desk
+from app.core import log
+from app.core.clock import Clock
+from app.core.db import Database
+from app.core.parts import Parts
+from app.core.redis import connect
+from app.core.templating import environment
+from app.live.hub import Hub
+from app.settings import Settings
+from app.slots.layout import Layouts
+from app.slots.maps import LotMaps
+from app.slots.pictures import StatusPictures
+from app.slots.status import Status
+
+
+@asynccontextmanager
+async def opened_desk(settings: Settings, clock: Clock | None = None) -> AsyncIterator[tuple[Desk, Redis]]:
+    """A desk over the settings' SQL and Redis: what workers and commands need as well."""
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database_url, clock)
+        stack.push_async_callback(database.close)
+        redis = connect(settings.redis_url)
+        stack.push_async_callback(redis.aclose)
+        here = await installation(database)
+        status = Status(redis, here.incarnation)
+        yield Desk(database, Layouts(database), status, bytes.fromhex(here.signing_key)), redis
+
+
+@asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    """Opens SQL, Redis and the live feed. Redis may be away: booking goes by SQL until it is back."""
+    log.configure()
+    settings: Settings = app.state.settings
+    async with opened_desk(settings, app.state.clock) as (desk, redis):
+        source = StatusPictures(desk.database, desk.layouts, desk.status)
+        async with Hub(source, redis).running() as hub:
+            app.state.parts = Parts(
+                settings,
+                desk,
+                desk.database,
+                desk.layouts,
+                desk.status,
+                redis,
+                hub,
+                SigningKey(desk.signing_key),
+                LotMaps(environment()),
+            )
+            yield

@@ -1,0 +1,91 @@
+"""The names of what is published, and one subscription a process that survives a lost connection."""
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+
+from app.core.redis import REDIS_IS_GONE
+
+log = structlog.get_logger()
+FIRST_RETRY_S = 0.1
+LONGEST_RETRY_S = 2.0
+_LOT = re.compile(rb"lot:\{(\d+)\}:feed")
+
+OnMessage = Callable[[int, dict[str, Any]], None]
+OnLost = Callable[[], None]
+
+
+def lot_channel(lot_id: int) -> str:
+    """Where the changes of a lot are published; the hash tag keeps it on the lot's own shard."""
+    return f"lot:{{{lot_id}}}:feed"
+
+
+class Subscription:
+    """The changes of all lots that this process watches, over one connection."""
+
+    def __init__(self, redis: Redis, on_message: OnMessage, on_lost: OnLost) -> None:
+        self._redis = redis
+        self._on_message = on_message
+        self._on_lost = on_lost
+        self._lots: dict[int, asyncio.Event] = {}
+        self._pubsub: PubSub | None = None
+
+    async def watch(self, lot_id: int, wait_s: float = 1.0) -> bool:
+        """Subscribes to a lot; true once the server has confirmed it, so that nothing after is missed."""
+        confirmed = self._lots.setdefault(lot_id, asyncio.Event())
+        await self._send("subscribe", lot_id)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(confirmed.wait(), wait_s)
+        return confirmed.is_set()
+
+    async def leave(self, lot_id: int) -> None:
+        self._lots.pop(lot_id, None)
+        await self._send("unsubscribe", lot_id)
+
+    async def run(self) -> None:
+        """Listens until cancelled; after a fault it connects again and says that messages were lost."""
+        retry_s = FIRST_RETRY_S
+        while True:
+            try:
+                async with self._redis.pubsub() as pubsub:
+                    # A subscription to nothing would end the listening: this channel is never used.
+                    await pubsub.subscribe("lotline:here", *map(lot_channel, self._lots))
+                    self._pubsub = pubsub
+                    retry_s = FIRST_RETRY_S
+                    await self._listen(pubsub)
+            except REDIS_IS_GONE as error:
+                log.warning("feed.subscription_lost", error=repr(error), retry_s=retry_s)
+            self._pubsub = None
+            for confirmed in self._lots.values():
+                confirmed.clear()
+            self._on_lost()
+            await asyncio.sleep(retry_s)
+            retry_s = min(retry_s * 2, LONGEST_RETRY_S)
+
+    async def _listen(self, pubsub: PubSub) -> None:
+        while True:
+            message = await pubsub.get_message(timeout=None)  # type: ignore[arg-type]
+            if message is None:
+                continue
+            found = _LOT.fullmatch(message["channel"])
+            if found is None:
+                continue
+            lot_id = int(found[1])
+            if message["type"] == "subscribe" and lot_id in self._lots:
+                self._lots[lot_id].set()
+            elif message["type"] == "message":
+                self._on_message(lot_id, json.loads(message["data"]))
+
+    async def _send(self, verb: str, lot_id: int) -> None:
+        if self._pubsub is None:
+            return
+        call: Callable[[str], Awaitable[Any]] = getattr(self._pubsub, verb)
+        with contextlib.suppress(*REDIS_IS_GONE):
+            await call(lot_channel(lot_id))

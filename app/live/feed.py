@@ -1,0 +1,95 @@
+"""The frames of one lot in one projection: encoded once, the same text for every viewer."""
+
+import asyncio
+import json
+from collections import deque
+from typing import Any
+
+from app.core import metrics
+from app.live.picture import Picture, Projection
+
+KEPT_FRAMES = 20
+HELD_CODE, HELD_SHOWS_AS = 4, 1
+_SHOWN = bytes(HELD_SHOWS_AS if code == HELD_CODE else code for code in range(256))
+
+
+class Feed:
+    """The last frames of a lot, for whoever watches it this way."""
+
+    def __init__(self, picture: Picture, projection: Projection) -> None:
+        self.picture = picture
+        self.projection = projection
+        self.number = 0
+        self._frames: deque[str] = deque(maxlen=KEPT_FRAMES)
+        self._snapshot: tuple[int, str] | None = None
+        self._wake = asyncio.Event()
+        self.viewers = 0
+
+    def tick(self, changed: set[int]) -> None:
+        """Tells the viewers of changed positions."""
+        frame: dict[str, Any] = self._head()
+        if self.projection.with_states:
+            shown = self.picture.states.translate(_SHOWN)
+            tiles: list[int] = []
+            for position in sorted(changed):
+                tiles += [position, shown[position]]
+            frame["tiles"] = tiles
+        self._append(frame, self.projection.content(self.picture, changed))
+
+    def renew(self, picture: Picture) -> None:
+        """Another picture of the same lot: every viewer gets all of it."""
+        self.picture = picture
+        self._frames.clear()
+        self.number += 1
+        self._wake_up()
+
+    def beat(self) -> None:
+        """Tells the viewers how current their picture is."""
+        self._append(self._head(), "")
+
+    def after(self, number: int) -> list[str]:
+        """What a viewer that has seen ``number`` is to be sent: some frames, or one that has it all."""
+        missed = self.number - number
+        if 0 <= missed <= len(self._frames) and number > 0:
+            return list(self._frames)[len(self._frames) - missed :]
+        return [self._whole()]
+
+    async def news(self, number: int) -> None:
+        """Waits until there is something after ``number``."""
+        while self.number <= number:
+            await self._wake.wait()
+
+    def _whole(self) -> str:
+        if self._snapshot is None or self._snapshot[0] != self.number:
+            frame = self._head()
+            if self.projection.with_states:
+                frame["states"] = self.picture.states.translate(_SHOWN).hex()[1::2]
+            content = self.projection.content(self.picture, None)
+            if content:
+                frame["content"] = content
+            self._snapshot = (self.number, json.dumps(frame, separators=(",", ":")))
+            metrics.FRAMES.labels("snapshot").inc()
+        return self._snapshot[1]
+
+    def _head(self) -> dict[str, Any]:
+        picture = self.picture
+        head: dict[str, Any] = {
+            "lot": picture.lot_id,
+            "seq": picture.mark,
+            "layout": picture.layout_version,
+        }
+        if picture.as_of is not None:
+            head["as_of"] = round(picture.as_of, 3)
+        return head
+
+    def _append(self, frame: dict[str, Any], content: str) -> None:
+        if content:
+            frame["content"] = content
+        self._frames.append(json.dumps(frame, separators=(",", ":")))
+        metrics.FRAMES.labels("delta" if "tiles" in frame or content else "beat").inc()
+        self.number += 1
+        self._wake_up()
+
+    def _wake_up(self) -> None:
+        self._wake.set()
+        self._wake = asyncio.Event()

@@ -1,0 +1,225 @@
+"""The hub: one replica of each lot that somebody watches, kept true and shown to all at once.
+
+A lot is subscribed to first and read after, so nothing falls between; a gap in the numbers, or another
+epoch, means reading it again. The numbers are asked for every two seconds besides, since the last
+message may be the one that was lost.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+
+from app.core import metrics
+from app.live.channels import Subscription
+from app.live.feed import Feed
+from app.live.picture import Picture, Projection, Source
+
+log = structlog.get_logger()
+TICK_S = 0.1
+BEAT_S = 2.0
+KEEP_UNWATCHED_S = 30.0
+
+
+class Watched:
+    """A lot that is watched, or was a moment ago."""
+
+    def __init__(self, lot_id: int) -> None:
+        self.lot_id = lot_id
+        self.picture: Picture | None = None
+        self.feeds: dict[str, Feed] = {}
+        self.viewers = 0
+        self.left_at = 0.0
+        self.reading = asyncio.Lock()
+        self.ready = asyncio.Event()
+        self.stale = False
+        self.waiting: list[dict[str, Any]] = []
+
+
+class Hub:
+    """All that is live in one process."""
+
+    def __init__(self, source: Source, redis: Redis, wall_clock: Callable[[], float] = time.time) -> None:
+        self._source = source
+        self._now = wall_clock
+        self._lots: dict[int, Watched] = {}
+        self._subscription = Subscription(redis, self._on_message, self._on_lost)
+        self._wanted = asyncio.Event()
+        self._background: set[asyncio.Task[Any]] = set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Hub"]:
+        """The hub with its loops; they end with the block."""
+        loops = [
+            asyncio.create_task(work(), name=f"hub.{work.__name__}")
+            for work in (self._subscription.run, self._tick, self._beat)
+        ]
+        try:
+            yield self
+        finally:
+            for task in (*loops, *self._background):
+                task.cancel()
+            await asyncio.gather(*loops, *self._background, return_exceptions=True)
+
+    @asynccontextmanager
+    async def watching(self, lot_id: int, projection: Projection) -> AsyncIterator[Feed | None]:
+        """A viewer's stay; ``None`` where nothing at all is known of the lot just now."""
+        watched = await self._watch(lot_id)
+        watched.viewers += 1
+        metrics.VIEWERS.labels(projection.name).inc()
+        feed = self._feed(watched, projection)
+        try:
+            if feed is not None:
+                feed.viewers += 1
+            yield feed
+        finally:
+            if feed is not None:
+                feed.viewers -= 1
+            watched.viewers -= 1
+            watched.left_at = time.monotonic()
+            metrics.VIEWERS.labels(projection.name).dec()
+
+    async def picture(self, lot_id: int) -> Picture | None:
+        """The lot as this process knows it; it is watched for a while from then on."""
+        watched = await self._watch(lot_id)
+        return watched.picture
+
+    def _feed(self, watched: Watched, projection: Projection) -> Feed | None:
+        if watched.picture is None:
+            return None
+        feed = watched.feeds.get(projection.name)
+        if feed is None:
+            feed = watched.feeds[projection.name] = Feed(watched.picture, projection)
+            feed.number = 1
+        return feed
+
+    async def _watch(self, lot_id: int) -> Watched:
+        watched = self._lots.get(lot_id)
+        if watched is None:
+            watched = self._lots[lot_id] = Watched(lot_id)
+            watched.left_at = time.monotonic()
+            await self._subscription.watch(lot_id)
+            await self._read(watched, "first")
+            watched.ready.set()
+        elif watched.picture is None:
+            await watched.ready.wait()
+            if watched.picture is None:
+                await self._read(watched, "unknown")
+        return watched
+
+    async def _read(self, watched: Watched, reason: str) -> None:
+        """Takes a fresh picture, then what was published while it was taken; one reader for each lot."""
+        async with watched.reading:
+            watched.stale = False
+            watched.waiting.clear()
+            before = watched.picture
+            picture = await self._source.read(watched.lot_id, before)
+            metrics.RESYNCS.labels(reason).inc()
+            if picture is None:
+                watched.stale = True
+                return
+            watched.picture = picture
+            is_news = before is None or (before.layout_version, before.mark) != (
+                picture.layout_version,
+                picture.mark,
+            )
+            for feed in watched.feeds.values():
+                if is_news:
+                    feed.renew(picture)
+                else:
+                    feed.picture = picture
+        for message in watched.waiting:
+            self._on_message(watched.lot_id, message)
+
+    def _on_message(self, lot_id: int, message: dict[str, Any]) -> None:
+        watched = self._lots.get(lot_id)
+        if watched is None:
+            return
+        picture = watched.picture
+        if picture is None or watched.reading.locked():
+            watched.waiting.append(message)
+            return
+        if message["epoch"] == picture.epoch and message["seq"] <= picture.seq:
+            return
+        in_order = message["epoch"] == picture.epoch and message["seq"] == picture.seq + 1
+        if message.get("fresh") or not in_order:
+            self._resync(watched, "fresh" if message.get("fresh") else "gap")
+            return
+        ranks, states = message["changes"][::2], message["changes"][1::2]
+        positions = self._source.positions(picture, ranks)
+        if positions is None:
+            self._resync(watched, "layout")
+            return
+        for position, state in zip(positions, states, strict=True):
+            picture.states[position] = state
+            picture.changed.add(position)
+        picture.seq = message["seq"]
+
+    def _on_lost(self) -> None:
+        for watched in self._lots.values():
+            watched.stale = True
+
+    def _resync(self, watched: Watched, reason: str) -> None:
+        watched.stale = True
+        self._spawn(self._read(watched, reason))
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _tick(self) -> None:
+        """Every tenth of a second: one frame for all that changed, encoded once for each projection."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            for watched in self._lots.values():
+                picture = watched.picture
+                if picture is None or not picture.changed:
+                    continue
+                changed, picture.changed = picture.changed, set()
+                for feed in watched.feeds.values():
+                    feed.tick(changed)
+
+    async def _beat(self) -> None:
+        """Every two seconds: is what the viewers see the newest there is?"""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            try:
+                await self._confirm()
+            except Exception:
+                log.exception("feed.beat_failed")
+
+    async def _confirm(self) -> None:
+        await self._forget_unwatched()
+        lots = list(self._lots.values())
+        if not lots:
+            return
+        asked_at = self._now()
+        heads = await self._source.heads([one.lot_id for one in lots])
+        lagging = await self._source.lagging()
+        for watched in lots:
+            picture = watched.picture
+            head = None if heads is None else heads.get(watched.lot_id)
+            current = picture is not None and head == (picture.epoch, picture.seq) and not watched.stale
+            if current and picture is not None:
+                if watched.lot_id not in lagging:
+                    picture.as_of = asked_at
+            elif picture is None or head is None or watched.stale or self._is_behind(picture, head):
+                await self._read(watched, "behind")
+            for feed in watched.feeds.values():
+                feed.beat()
+
+    @staticmethod
+    def _is_behind(picture: Picture, head: tuple[str, int]) -> bool:
+        return picture.epoch != head[0] or picture.seq < head[1]
+
+    async def _forget_unwatched(self) -> None:
+        now = time.monotonic()
+        for lot_id, watched in list(self._lots.items()):
+            if not watched.viewers and now - watched.left_at > KEEP_UNWATCHED_S:
+                del self._lots[lot_id]
+                await self._subscription.leave(lot_id)

@@ -1,0 +1,60 @@
+"""What a process knows of a lot that somebody watches."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+# Where Redis has no status that may be believed, pictures come from SQL and say so.
+SQL_EPOCH = "sql"
+
+
+@dataclass
+class Picture:
+    """A lot's states by position (codes of ``slots.models``), as of one number of its sequence.
+
+    ``layout`` belongs to whoever reads pictures and renders projections; the feed only compares its
+    version. ``as_of`` is Unix seconds: the last instant at which this was known to be current.
+    """
+
+    lot_id: int
+    layout: Any
+    layout_version: int
+    epoch: str
+    seq: int
+    states: bytearray
+    as_of: float | None
+    changed: set[int] = field(default_factory=set)
+
+    @property
+    def mark(self) -> str:
+        """Epoch and number, as viewers are sent it."""
+        return f"{self.epoch}:{self.seq}"
+
+
+class Source(Protocol):
+    """Where pictures come from."""
+
+    async def read(self, lot_id: int, before: Picture | None) -> Picture | None:
+        """The lot as it is now: from Redis, else from SQL; ``None`` where neither answers."""
+
+    async def heads(self, lot_ids: list[int]) -> dict[int, tuple[str, int]] | None:
+        """Epoch and last number of each lot, ``("", 0)`` where it is not built; ``None`` without Redis."""
+
+    async def lagging(self) -> set[int]:
+        """Lots with a committed change that Redis has not seen for longer than it may."""
+
+    def positions(self, picture: Picture, ranks: list[int]) -> list[int] | None:
+        """Where these ranks stand; ``None`` where the layout does not know one of them."""
+
+
+class Projection(Protocol):
+    """What one kind of viewer is shown. Rendering is pure and quick: it happens once a tick for all."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def with_states(self) -> bool:
+        """Whether frames carry the states of slots, for a map."""
+
+    def content(self, picture: Picture, changed: set[int] | None) -> str:
+        """Out-of-band HTML for these changes, or for everything (``None``); may be empty."""

@@ -1,0 +1,55 @@
+"""The websocket that a page's feed element opens: server to viewer only."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from app.live.hub import Hub
+from app.live.picture import Projection
+
+BLOCKED_S = 10.0
+TRY_AGAIN_LATER = 1013
+UNKNOWN_LOT = 4404
+UNKNOWN_RETRY_S = 1.0
+
+
+async def serve(socket: WebSocket, hub: Hub, lot_ids: Sequence[int], projection: Projection) -> None:
+    """Shows these lots to one viewer until either side leaves.
+
+    A viewer that takes no frame for ``BLOCKED_S`` is closed with 1013 and may come back.
+    """
+    await socket.accept()
+    watchers = [asyncio.create_task(_show(socket, hub, lot_id, projection)) for lot_id in lot_ids]
+    reader = asyncio.create_task(_read_until_closed(socket))
+    try:
+        await asyncio.wait([reader, *watchers], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (reader, *watchers):
+            task.cancel()
+        await asyncio.gather(reader, *watchers, return_exceptions=True)
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+            await socket.close(TRY_AGAIN_LATER)
+
+
+async def _show(socket: WebSocket, hub: Hub, lot_id: int, projection: Projection) -> None:
+    while True:
+        async with hub.watching(lot_id, projection) as feed:
+            if feed is not None:
+                number = 0
+                while True:
+                    await feed.news(number)
+                    seen, frames = feed.number, feed.after(number)
+                    for frame in frames:
+                        await asyncio.wait_for(socket.send_text(frame), BLOCKED_S)
+                    number = seen
+        await asyncio.sleep(UNKNOWN_RETRY_S)
+
+
+async def _read_until_closed(socket: WebSocket) -> None:
+    """Viewers have nothing to say; reading tells when they leave."""
+    while True:
+        message: Mapping[str, object] = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            return

@@ -1,0 +1,118 @@
+"""The application: the whole route table on one page."""
+
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
+
+from app.accounts import routes as accounts
+from app.accounts.access import Access, GuardedRoute, GuardedSocket
+from app.api import documentation
+from app.api import routes as api
+from app.attendant import routes as attendant
+from app.core import health, metrics
+from app.core.clock import Clock
+from app.core.errors import Problem
+from app.core.templating import STATIC
+from app.core.web import Assets, Doorway, problem_response, wants_html
+from app.display import routes as display
+from app.driver import routes as driver
+from app.driver.errors import error_page
+from app.lifespan import lifespan
+from app.settings import Settings
+
+log = structlog.get_logger()
+PUBLIC, HOLDER, PROGRAM, ATTENDANT = Access.PUBLIC, Access.HOLDER, Access.PROGRAM, Access.ATTENDANT
+
+
+def routes() -> list[BaseRoute]:
+    """Every address, with who may use it."""
+    return [
+        # The REST surface
+        GuardedRoute("/parking", api.get_parking, PROGRAM),
+        GuardedRoute("/parking", api.put_parking, PROGRAM, ["PUT"]),
+        GuardedRoute("/parking", api.post_parking, PROGRAM, ["POST"]),
+        GuardedRoute("/parking/payment", api.post_payment, PROGRAM, ["POST"]),
+        GuardedRoute("/openapi.json", documentation.openapi_json, PUBLIC),
+        GuardedRoute("/docs", documentation.docs, PUBLIC),
+        # Drivers
+        GuardedRoute("/", driver.lots, PUBLIC),
+        GuardedRoute("/lots", driver.lot_list, PUBLIC),
+        GuardedRoute("/lots/{lot}", driver.lot, PUBLIC),
+        GuardedRoute("/lots/{lot}/nearest", driver.nearest, PUBLIC),
+        GuardedRoute("/lots/{lot}/slots/{slot}", driver.panel_of_slot, PUBLIC),
+        GuardedRoute("/lots/{lot}/slots/{slot}", driver.book, PUBLIC, ["POST"]),
+        GuardedRoute("/bookings", driver.my_bookings, PUBLIC),
+        GuardedRoute("/bookings/{token}", driver.booking, HOLDER),
+        GuardedRoute("/bookings/{token}/running", driver.running, HOLDER),
+        GuardedRoute("/bookings/{token}/release", driver.release_booking, HOLDER, ["POST"]),
+        # Attendants
+        GuardedRoute("/sign-in", accounts.sign_in_page, PUBLIC),
+        GuardedRoute("/sign-in", accounts.sign_in, PUBLIC, ["POST"]),
+        GuardedRoute("/sign-in/{secret}", accounts.use_link, PUBLIC),
+        GuardedRoute("/sign-out", accounts.sign_out, PUBLIC, ["POST"]),
+        GuardedRoute("/attendant", attendant.lots, ATTENDANT),
+        GuardedRoute("/attendant/lots/{lot}", attendant.lot, ATTENDANT),
+        GuardedRoute("/attendant/lots/{lot}/search", attendant.search, ATTENDANT),
+        GuardedRoute("/attendant/lots/{lot}/todo", attendant.todo, ATTENDANT),
+        GuardedRoute("/attendant/lots/{lot}/arriving", attendant.arriving, ATTENDANT),
+        GuardedRoute("/attendant/lots/{lot}/just-now", attendant.just_now, ATTENDANT),
+        GuardedRoute("/attendant/lots/{lot}/slots/{slot}", attendant.slot, ATTENDANT),
+        GuardedRoute("/attendant/lots/{lot}/slots/{slot}/{action}", attendant.act, ATTENDANT, ["POST"]),
+        # Walls
+        GuardedRoute("/display/{lot}", display.wall, PUBLIC),
+        # The live feed
+        GuardedSocket("/ws/lots", driver.list_feed, PUBLIC),
+        GuardedSocket("/ws/lots/{lot}", driver.lot_feed, PUBLIC),
+        GuardedSocket("/ws/display/{lot}", display.feed, PUBLIC),
+        # Operation
+        GuardedRoute("/healthz", health.alive, PUBLIC),
+        GuardedRoute("/readyz", health.ready, PUBLIC),
+        GuardedRoute("/metrics", prometheus, PROGRAM),
+        Mount("/static/{version}", Assets(directory=STATIC), name="static"),
+    ]
+
+
+def create_app(settings: Settings | None = None, clock: Clock | None = None) -> Starlette:
+    """The application over these settings, or those of the environment."""
+    app = Starlette(
+        routes=routes(),
+        middleware=[Middleware(Doorway)],
+        exception_handlers={Problem: problem, HTTPException: http_error, 500: fault},
+        lifespan=lifespan,
+    )
+    app.state.settings = settings or Settings.of_process()
+    app.state.clock = clock
+    return app
+
+
+async def prometheus(request: Request) -> Response:
+    """``GET /metrics``."""
+    return Response(generate_latest(metrics.REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+
+async def problem(request: Request, error: Exception) -> Response:
+    """A Problem, for a program or for a person."""
+    assert isinstance(error, Problem)
+    return error_page(request, error) if wants_html(request) else problem_response(error)
+
+
+async def http_error(request: Request, error: Exception) -> Response:
+    """No such address, or not by this method."""
+    assert isinstance(error, HTTPException)
+    kind = {404: "no-such-address", 405: "method-not-allowed"}.get(error.status_code, "refused")
+    response = await problem(request, Problem(error.status_code, kind, error.detail))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def fault(request: Request, error: Exception) -> Response:
+    """A fault of ours: plain words outside, everything in the log."""
+    log.exception("request.fault", exc_info=error)
+    return await problem(
+        request, Problem(500, "fault", "The server could not do that", "It is written down; try again.")
+    )

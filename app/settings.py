@@ -1,0 +1,188 @@
+"""The settings of one process: a frozen object, and the only code that reads the environment.
+
+The variables, their defaults and their meaning are listed in ``docs/running.md``.
+"""
+
+import hashlib
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote, urlsplit
+
+Profile = Literal["development", "production"]
+
+DEFAULT_PORT = 8000
+DEFAULT_HOST = "127.0.0.1"
+
+# sockaddr_un.sun_path on Linux holds 108 bytes, the closing NUL among them.
+SOCKET_PATH_LIMIT_BYTES = 107
+
+_ASYNC_DRIVERS = {
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+}
+_REDIS_SCHEMES = ("redis", "rediss", "unix")
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+class SettingsError(ValueError):
+    """One or more variables are wrong; ``problems`` has a sentence for each of them."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a process has to know from outside. URLs are in the form that the async drivers take."""
+
+    port: int
+    host: str
+    database_url: str
+    redis_url: str
+    data_dir: Path
+    profile: Profile = "development"
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str]) -> "Settings":
+        """Reads ``env``; an empty variable counts as absent. SettingsError names every wrong one at once."""
+        given = {name: value.strip() for name, value in env.items() if value.strip()}
+        problems: list[str] = []
+        data_dir = Path(given.get("LOTLINE_DATA", default_data_dir())).expanduser().absolute()
+        settings = cls(
+            port=_port(given, problems),
+            host=_host(given, problems),
+            database_url=_database_url(given, data_dir, problems),
+            redis_url=_redis_url(given, data_dir, problems),
+            data_dir=data_dir,
+            profile=_profile(given, problems),
+        )
+        if problems:
+            raise SettingsError(problems)
+        return settings
+
+    @classmethod
+    def of_process(cls) -> "Settings":
+        """The settings of this very process."""
+        return cls.from_environment(os.environ)
+
+    @property
+    def redis_is_embedded(self) -> bool:
+        """True where REDIS_URL names the server that ``lotline run`` starts itself."""
+        return self.redis_url == embedded_redis_url(self.data_dir)
+
+    def as_environment(self) -> dict[str, str]:
+        """The variables from which another process reads these same settings."""
+        return {
+            "PORT": str(self.port),
+            "HOST": self.host,
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": self.redis_url,
+            "LOTLINE_DATA": str(self.data_dir),
+            "LOTLINE_PROFILE": self.profile,
+        }
+
+
+def default_data_dir() -> Path:
+    """``var/`` of the checkout, or of the current directory when the package is installed without one."""
+    return (_ROOT if (_ROOT / "pyproject.toml").exists() else Path.cwd()) / "var"
+
+
+def embedded_redis_socket(data_dir: Path) -> Path:
+    """Where the embedded server listens: in ``data_dir``, or in ``/tmp`` where that path is too long.
+
+    The short path follows from ``data_dir`` alone, so that every process finds the same one.
+    """
+    socket = data_dir / "redis.sock"
+    if len(os.fsencode(socket)) <= SOCKET_PATH_LIMIT_BYTES:
+        return socket
+    digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
+    # TMPDIR is not asked: it may differ between two terminals, and be as long as the path that was refused.
+    return Path("/tmp") / f"lotline-{os.getuid()}-{digest}" / "redis.sock"  # noqa: S108
+
+
+def embedded_redis_url(data_dir: Path) -> str:
+    """The URL of the embedded server that belongs to ``data_dir`` (absolute)."""
+    return f"unix://{quote(str(embedded_redis_socket(data_dir)))}"
+
+
+def _port(given: Mapping[str, str], problems: list[str]) -> int:
+    text = given.get("PORT", str(DEFAULT_PORT))
+    if re.fullmatch(r"[0-9]{1,5}", text) and 1 <= int(text) <= 65535:
+        return int(text)
+    problems.append(f"PORT is {text!r}; it must be a whole number from 1 to 65535.")
+    return DEFAULT_PORT
+
+
+def _host(given: Mapping[str, str], problems: list[str]) -> str:
+    text = given.get("HOST", DEFAULT_HOST)
+    if not _HOST_NAME.fullmatch(text) and not _is_address(text):
+        problems.append(
+            f"HOST is {text!r}; it must be an address such as 127.0.0.1 or a name such as localhost."
+        )
+    return text
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _database_url(given: Mapping[str, str], data_dir: Path, problems: list[str]) -> str:
+    text = given.get("DATABASE_URL", f"sqlite:///{data_dir / 'lotline.db'}")
+    scheme, mark, rest = text.partition("://")
+    driver = _ASYNC_DRIVERS.get(scheme.lower())
+    if not mark or driver is None:
+        # The URL may hold a password: it is not repeated.
+        problems.append("DATABASE_URL must start with sqlite:///, postgresql:// or postgres://.")
+        return text
+    if driver == "sqlite+aiosqlite":
+        return _sqlite_url(driver, rest, problems)
+    # libpq says sslmode, asyncpg says ssl; the values are the same words.
+    return f"{driver}://" + re.sub(r"(?<=[?&])sslmode=", "ssl=", rest)
+
+
+def _sqlite_url(driver: str, rest: str, problems: list[str]) -> str:
+    path, mark, query = rest.partition("?")
+    if not path.startswith("/") or path in ("/", "/:memory:"):
+        problems.append(
+            "DATABASE_URL must name a file, as in sqlite:////srv/lotline.db: "
+            "several processes share the database, so it cannot live in memory."
+        )
+        return rest
+    return f"{driver}:///{Path(path[1:]).absolute()}{mark}{query}"
+
+
+def _redis_url(given: Mapping[str, str], data_dir: Path, problems: list[str]) -> str:
+    text = given.get("REDIS_URL", embedded_redis_url(data_dir))
+    try:
+        parts = urlsplit(text)
+        complete = bool(parts.path if parts.scheme == "unix" else parts.hostname)
+    except ValueError:
+        complete = False
+    if not complete or parts.scheme not in _REDIS_SCHEMES:
+        problems.append(
+            "REDIS_URL must look like redis://host:6379/0, rediss://host:6379/0 or unix:///path.sock."
+        )
+    return text
+
+
+def _profile(given: Mapping[str, str], problems: list[str]) -> Profile:
+    text = given.get("LOTLINE_PROFILE", "development")
+    if text == "production":
+        return "production"
+    if text != "development":
+        problems.append(f"LOTLINE_PROFILE is {text!r}; it must be development or production.")
+    return "development"

@@ -1,0 +1,18 @@
+-- Ends the rebuild of one lot, or says that its layout grew: viewers take a fresh snapshot.
+--
+-- KEYS[1]  lot:{id}:meta     hash: epoch, built, order, layout, seq
+-- ARGV[1]  channel, lot:{id}:feed
+-- ARGV[2]  epoch
+-- ARGV[3]  order version
+-- ARGV[4]  layout version
+-- ARGV[5]  '1' where the lot is now built
+-- Returns  {'ok', seq} or {'epoch'}, {'order'}
+-- Life     the key lives until the next rebuild
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'order')
+if meta[1] ~= ARGV[2] then return {'epoch'} end
+if meta[2] ~= ARGV[3] then return {'order'} end
+redis.call('HSET', KEYS[1], 'layout', ARGV[4])
+if ARGV[5] == '1' then redis.call('HSET', KEYS[1], 'built', ARGV[2]) end
+local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
+redis.call('PUBLISH', ARGV[1], '{"epoch":"' .. ARGV[2] .. '","seq":' .. seq .. ',"fresh":true}')
+return {'ok', seq}

@@ -1,0 +1,114 @@
+"""Where the live feed's pictures come from: Redis while it may be believed, SQL otherwise."""
+
+import time
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy import select
+
+from app.core import metrics
+from app.core.db import SQL_IS_GONE, Database
+from app.core.redis import REDIS_IS_GONE
+from app.live.picture import SQL_EPOCH, Picture
+from app.slots.layout import Layout, Layouts
+from app.slots.models import STATE_CODES, SlotState, State
+from app.slots.relay import lots_lagging
+from app.slots.status import Status
+
+log = structlog.get_logger()
+MAY_LAG_S = 2.0
+_STATE = SlotState.__table__  # type: ignore[attr-defined]
+
+
+class StatusPictures:
+    """A ``live.picture.Source`` over the status of slots."""
+
+    def __init__(
+        self,
+        database: Database,
+        layouts: Layouts,
+        status: Status,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._layouts = layouts
+        self._status = status
+        self._now = wall_clock
+
+    async def read(self, lot_id: int, before: Picture | None) -> Picture | None:
+        try:
+            self._layouts.forget(lot_id)
+            layout = await self._layouts.of(lot_id)
+        except SQL_IS_GONE:
+            layout = before.layout if before is not None else None
+        if layout is None:
+            return None
+        return await self._from_redis(layout) or await self._from_sql(layout, before)
+
+    async def heads(self, lot_ids: list[int]) -> dict[int, tuple[str, int]] | None:
+        try:
+            return await self._status.heads(lot_ids)
+        except REDIS_IS_GONE:
+            metrics.REDIS_FAULTS.labels("heads").inc()
+            return None
+
+    async def lagging(self) -> set[int]:
+        try:
+            async with self._database.look() as connection:
+                return await lots_lagging(connection, MAY_LAG_S)
+        except SQL_IS_GONE:
+            return set()
+
+    def positions(self, picture: Picture, ranks: list[int]) -> list[int] | None:
+        layout: Layout = picture.layout
+        if max(ranks) >= len(layout.by_rank):
+            return None
+        return [layout.by_rank[rank].position for rank in ranks]
+
+    async def _from_redis(self, layout: Layout) -> Picture | None:
+        read_at = self._now()
+        try:
+            seen = await self._status.snapshot(layout.lot_id)
+        except REDIS_IS_GONE:
+            metrics.REDIS_FAULTS.labels("snapshot").inc()
+            return None
+        complete = seen.built and seen.order_version == layout.lot.order_version
+        if not complete or len(seen.states) != len(layout.slots):
+            return None
+        states = bytearray(len(layout.slots))
+        for slot, code in zip(layout.by_rank, seen.states, strict=True):
+            states[slot.position] = code
+        return Picture(
+            lot_id=layout.lot_id,
+            layout=layout,
+            layout_version=layout.lot.layout_version,
+            epoch=seen.epoch,
+            seq=seen.seq,
+            states=states,
+            as_of=read_at,
+        )
+
+    async def _from_sql(self, layout: Layout, before: Picture | None) -> Picture | None:
+        read_at = self._now()
+        try:
+            async with self._database.look() as connection:
+                rows = await connection.execute(
+                    select(_STATE.c.slot_id, _STATE.c.state).where(_STATE.c.lot_id == layout.lot_id)
+                )
+                known = {slot_id: STATE_CODES[State(state)] for slot_id, state in rows}
+        except SQL_IS_GONE:
+            log.warning("feed.nothing_answers", lot=layout.lot_id)
+            return None
+        states = bytearray(known.get(slot.id, 0) for slot in layout.slots)
+        seq = 1
+        if before is not None and before.epoch == SQL_EPOCH:
+            seq = before.seq + (states != before.states)
+        return Picture(
+            lot_id=layout.lot_id,
+            layout=layout,
+            layout_version=layout.lot.layout_version,
+            epoch=SQL_EPOCH,
+            seq=seq,
+            states=states,
+            as_of=read_at,
+        )

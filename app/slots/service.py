@@ -1,0 +1,371 @@
+"""Writing lots, areas and slots. Each function works within the caller's transaction."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, func, insert, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.core.errors import Problem
+from app.slots.forms import DEFAULT_AREA, DEFAULT_LOT, SlotForm
+from app.slots.importers.plan import LotPlan
+from app.slots.models import Area, Lot, Size, Slot, SlotClass, SlotState, State, StatusOutbox
+
+CONTINUED_LOT_SLOTS = 20_000
+_LOT = Lot.__table__  # type: ignore[attr-defined]
+_AREA = Area.__table__  # type: ignore[attr-defined]
+_SLOT = Slot.__table__  # type: ignore[attr-defined]
+_CLASS = SlotClass.__table__  # type: ignore[attr-defined]
+_STATE = SlotState.__table__  # type: ignore[attr-defined]
+_OUTBOX = StatusOutbox.__table__  # type: ignore[attr-defined]
+_CLASS_COLUMNS = ("area_id", "size", "premium", "accessible", "charging")
+
+
+@dataclass(frozen=True)
+class Put:
+    """What became of a slot that was put."""
+
+    slot_id: int
+    lot_id: int
+    created: bool
+    lot_created: bool
+    currency: str
+
+
+async def put_slot(connection: AsyncConnection, form: SlotForm, now: datetime) -> Put:
+    """Creates a slot, or replaces what is said of it.
+
+    Raises a Problem: 409 where it is taken and would change in kind or place, or its name is another's;
+    412 where ``if_match`` is not its present revision.
+    """
+    found = (
+        (await connection.execute(select(_SLOT).where(_SLOT.c.identifier == form.identifier)))
+        .mappings()
+        .one_or_none()
+    )
+    if found is None:
+        if form.if_match is not None:
+            raise Problem(
+                412, "precondition-failed", "There is no such slot yet", "Send it without If-Match."
+            )
+        return await _create_slot(connection, form, now)
+    return await _replace_slot(connection, form, Slot(**found), now)
+
+
+async def import_lot(connection: AsyncConnection, plan: LotPlan, now: datetime) -> Lot | None:
+    """Writes a whole lot; ``None`` where its code exists already (then nothing is written)."""
+    if await _lot_of(connection, plan.code) is not None:
+        return None
+    lot_id = (
+        await connection.execute(insert(_LOT).values(**_lot_values(plan)).returning(_LOT.c.id))
+    ).scalar_one()
+    area_ids: dict[str, int] = {}
+    for area in plan.areas:
+        values = {
+            "lot_id": lot_id,
+            "code": area.code,
+            "name": area.name,
+            "level": area.level,
+            "premium": area.premium,
+            "sign_x": area.sign_x,
+            "sign_y": area.sign_y,
+            "sign_upright": area.sign_upright,
+        }
+        area_ids[area.code] = (
+            await connection.execute(insert(_AREA).values(**values).returning(_AREA.c.id))
+        ).scalar_one()
+    rows = [
+        {
+            "identifier": slot.identifier,
+            "lot_id": lot_id,
+            "area_id": area_ids[slot.area_code],
+            "name": slot.name,
+            "position": position,
+            "rank": slot.rank,
+            "size": slot.size,
+            "premium": slot.premium,
+            "accessible": slot.accessible,
+            "charging": slot.charging,
+            "location": slot.location or None,
+            "latitude": slot.latitude,
+            "longitude": slot.longitude,
+            "outline": [list(point) for point in slot.outline],
+            "revision": 1,
+        }
+        for position, slot in enumerate(plan.slots)
+    ]
+    if rows:
+        await connection.execute(insert(_SLOT), rows)
+    await _insert_classes(connection, lot_id, rows)
+    await _insert_states(connection, lot_id)
+    await _note_lot(connection, lot_id, now)
+    lot = (await connection.execute(select(_LOT).where(_LOT.c.id == lot_id))).mappings().one()
+    return Lot(**lot)
+
+
+async def taken_identifiers(connection: AsyncConnection, identifiers: Iterable[str]) -> set[str]:
+    """Which of these slots exist already."""
+    wanted, found = list(identifiers), set[str]()
+    for start in range(0, len(wanted), 1000):
+        some = wanted[start : start + 1000]
+        rows = await connection.execute(select(_SLOT.c.identifier).where(_SLOT.c.identifier.in_(some)))
+        found.update(rows.scalars())
+    return found
+
+
+async def has_lots(connection: AsyncConnection) -> bool:
+    return (await connection.execute(select(_LOT.c.id).limit(1))).first() is not None
+
+
+async def _create_slot(connection: AsyncConnection, form: SlotForm, now: datetime) -> Put:
+    lot, lot_created = await _lot_for(connection, form.lot)
+    area = await _area_for(connection, lot, form.area or DEFAULT_AREA)
+    position = await _count(connection, lot)
+    name = form.name or form.identifier[-64:]
+    await _refuse_used_name(connection, lot, name)
+    kind = {
+        "area_id": area.id,
+        "size": form.size or Size.CAR,
+        "premium": area.premium if form.premium is None else form.premium,
+        "accessible": bool(form.accessible),
+        "charging": bool(form.charging),
+    }
+    slot_id = (
+        await connection.execute(
+            insert(_SLOT)
+            .values(
+                identifier=form.identifier,
+                lot_id=lot.id,
+                name=name,
+                position=position,
+                rank=position,
+                location=form.location,
+                outline=[list(point) for point in form.outline or ()],
+                revision=1,
+                **kind,
+            )
+            .returning(_SLOT.c.id)
+        )
+    ).scalar_one()
+    await connection.execute(
+        insert(_STATE).values(
+            slot_id=slot_id,
+            lot_id=lot.id,
+            class_number=await _class_for(connection, lot, kind),
+            rank=position,
+            state=State.CLOSED if lot.closed else State.FREE,
+            version=1,
+        )
+    )
+    await _note(connection, lot, slot_id, now)
+    assert lot.id is not None
+    return Put(slot_id, lot.id, created=True, lot_created=lot_created, currency=lot.currency)
+
+
+async def _replace_slot(connection: AsyncConnection, form: SlotForm, slot: Slot, now: datetime) -> Put:
+    if form.if_match is not None and form.if_match not in ("*", str(slot.revision)):
+        raise Problem(
+            412,
+            "precondition-failed",
+            "The slot was changed meanwhile",
+            f"Its revision is {slot.revision}; read it and try again.",
+        )
+    lot = await _locked(connection, slot.lot_id)
+    if form.lot is not None and form.lot != lot.code:
+        raise Problem(
+            409, "slot-in-another-lot", f"The slot is in lot {lot.code}", "A slot can't change lots."
+        )
+    area_id = slot.area_id
+    if form.area is not None:
+        area_id = (await _area_for(connection, lot, form.area)).id or 0
+    if form.name is not None and form.name != slot.name:
+        await _refuse_used_name(connection, lot, form.name)
+    kind = {
+        "area_id": area_id,
+        "size": slot.size if form.size is None else form.size,
+        "premium": slot.premium if form.premium is None else form.premium,
+        "accessible": slot.accessible if form.accessible is None else form.accessible,
+        "charging": slot.charging if form.charging is None else form.charging,
+    }
+    if any(kind[name] != getattr(slot, name) for name in _CLASS_COLUMNS):
+        await _reclassify(connection, lot, slot, kind)
+    values: dict[str, Any] = {**kind, "revision": slot.revision + 1}
+    if "location" in form.given:
+        values["location"] = form.location
+    if form.name is not None:
+        values["name"] = form.name
+    if form.outline is not None:
+        values["outline"] = [list(point) for point in form.outline]
+    await connection.execute(update(_SLOT).where(_SLOT.c.id == slot.id).values(**values))
+    assert slot.id is not None
+    await _note(connection, lot, slot.id, now)
+    return Put(slot.id, slot.lot_id, created=False, lot_created=False, currency=lot.currency)
+
+
+async def _reclassify(connection: AsyncConnection, lot: Lot, slot: Slot, kind: dict[str, Any]) -> None:
+    number = await _class_for(connection, lot, kind)
+    changed = await connection.execute(
+        update(_STATE)
+        .where(_STATE.c.slot_id == slot.id, _STATE.c.state.in_((State.FREE, State.CLOSED)))
+        .values(class_number=number, version=_STATE.c.version + 1)
+    )
+    if changed.rowcount != 1:
+        raise Problem(
+            409,
+            "slot-taken",
+            f"{slot.identifier} is taken",
+            "Area, size, premium, accessible and charging can change when it is free.",
+        )
+
+
+async def _lot_for(connection: AsyncConnection, code: str | None) -> tuple[Lot, bool]:
+    """The lot with this code, created where there is none; without one, ``main`` or its continuation."""
+    if code is not None:
+        return await _lot_or_new(connection, code)
+    number = 1
+    while True:
+        lot, created = await _lot_or_new(
+            connection, DEFAULT_LOT if number == 1 else f"{DEFAULT_LOT}-{number}"
+        )
+        if created or await _count(connection, lot) < CONTINUED_LOT_SLOTS:
+            return lot, created
+        number += 1
+
+
+async def _lot_or_new(connection: AsyncConnection, code: str) -> tuple[Lot, bool]:
+    lot = await _lot_of(connection, code)
+    if lot is not None:
+        return lot, False
+    name = code.replace("-", " ").title()
+    values = Lot(code=code, name=name).model_dump(exclude={"id"})
+    lot_id = (await connection.execute(insert(_LOT).values(**values).returning(_LOT.c.id))).scalar_one()
+    return await _locked(connection, lot_id), True
+
+
+async def _lot_of(connection: AsyncConnection, code: str) -> Lot | None:
+    row = (
+        (await connection.execute(select(_LOT).where(_LOT.c.code == code).with_for_update()))
+        .mappings()
+        .one_or_none()
+    )
+    return None if row is None else Lot(**row)
+
+
+async def _locked(connection: AsyncConnection, lot_id: int) -> Lot:
+    """The lot's row, locked: positions, names and classes are given out by one at a time."""
+    row = (await connection.execute(select(_LOT).where(_LOT.c.id == lot_id).with_for_update())).mappings()
+    return Lot(**row.one())
+
+
+async def _area_for(connection: AsyncConnection, lot: Lot, code: str) -> Area:
+    found = select(_AREA).where(_AREA.c.lot_id == lot.id, _AREA.c.code == code)
+    row = (await connection.execute(found)).mappings().one_or_none()
+    if row is None:
+        values = Area(lot_id=lot.id or 0, code=code).model_dump(exclude={"id"})
+        await connection.execute(insert(_AREA).values(**values))
+        row = (await connection.execute(found)).mappings().one()
+    return Area(**row)
+
+
+async def _class_for(connection: AsyncConnection, lot: Lot, kind: dict[str, Any]) -> int:
+    """The number of this class in the lot, given now where it is new; numbers begin at 1."""
+    conditions = [_CLASS.c.lot_id == lot.id, *(_CLASS.c[name] == value for name, value in kind.items())]
+    number: int | None = (
+        await connection.execute(select(_CLASS.c.number).where(*conditions))
+    ).scalar_one_or_none()
+    if number is None:
+        last = await connection.execute(select(func.max(_CLASS.c.number)).where(_CLASS.c.lot_id == lot.id))
+        number = (last.scalar_one() or 0) + 1
+        await connection.execute(insert(_CLASS).values(lot_id=lot.id, number=number, **kind))
+    return number
+
+
+async def _refuse_used_name(connection: AsyncConnection, lot: Lot, name: str) -> None:
+    used = await connection.execute(
+        select(_SLOT.c.identifier).where(_SLOT.c.lot_id == lot.id, _SLOT.c.name == name)
+    )
+    other = used.scalar_one_or_none()
+    if other is not None:
+        raise Problem(
+            409,
+            "name-used",
+            f"The name {name} is used in lot {lot.code}",
+            f"{other} has it; give another name.",
+        )
+
+
+async def _count(connection: AsyncConnection, lot: Lot) -> int:
+    last = await connection.execute(select(func.max(_SLOT.c.position)).where(_SLOT.c.lot_id == lot.id))
+    highest: int | None = last.scalar_one()
+    return 0 if highest is None else highest + 1
+
+
+async def _insert_classes(connection: AsyncConnection, lot_id: int, rows: list[dict[str, Any]]) -> None:
+    kinds = dict.fromkeys(tuple(row[name] for name in _CLASS_COLUMNS) for row in rows)
+    for number, kind in enumerate(kinds, start=1):
+        values = dict(zip(_CLASS_COLUMNS, kind, strict=True))
+        await connection.execute(insert(_CLASS).values(lot_id=lot_id, number=number, **values))
+
+
+async def _insert_states(connection: AsyncConnection, lot_id: int) -> None:
+    """A free state for every slot of a new lot, in one statement."""
+    alike = [_CLASS.c.lot_id == _SLOT.c.lot_id, *(_CLASS.c[name] == _SLOT.c[name] for name in _CLASS_COLUMNS)]
+    chosen = (
+        select(
+            _SLOT.c.id,
+            _SLOT.c.lot_id,
+            _CLASS.c.number,
+            _SLOT.c.rank,
+            literal(State.FREE.value).label("state"),
+            literal(1).label("version"),
+        )
+        .join_from(_SLOT, _CLASS, and_(*alike))
+        .where(_SLOT.c.lot_id == lot_id)
+    )
+    columns = ["slot_id", "lot_id", "class_number", "rank", "state", "version"]
+    await connection.execute(insert(_STATE).from_select(columns, chosen))
+
+
+async def _note(connection: AsyncConnection, lot: Lot, slot_id: int, now: datetime) -> None:
+    """The lot's map has changed, and Redis has yet to hear of the slot."""
+    await connection.execute(
+        update(_LOT).where(_LOT.c.id == lot.id).values(layout_version=_LOT.c.layout_version + 1)
+    )
+    await _note_row(connection, lot.id or 0, slot_id, now)
+
+
+async def _note_lot(connection: AsyncConnection, lot_id: int, now: datetime) -> None:
+    """One row makes the relay find that the whole lot is not built."""
+    first = (
+        await connection.execute(select(func.min(_STATE.c.slot_id)).where(_STATE.c.lot_id == lot_id))
+    ).scalar_one()
+    if first is not None:
+        await _note_row(connection, lot_id, first, now)
+
+
+async def _note_row(connection: AsyncConnection, lot_id: int, slot_id: int, now: datetime) -> None:
+    created_at_us = int(now.timestamp() * 1_000_000)
+    await connection.execute(
+        insert(_OUTBOX).values(lot_id=lot_id, slot_id=slot_id, created_at_us=created_at_us)
+    )
+
+
+def _lot_values(plan: LotPlan) -> dict[str, Any]:
+    return Lot(
+        code=plan.code,
+        name=plan.name,
+        address=plan.address,
+        time_zone=plan.time_zone,
+        currency=plan.currency,
+        latitude=plan.latitude,
+        longitude=plan.longitude,
+        outline=[list(point) for point in plan.outline],
+        map_angle_deg=plan.map_angle_deg,
+        gate_x=plan.gate_x,
+        gate_y=plan.gate_y,
+        gate_heading_deg=plan.gate_heading_deg,
+        gate_name=plan.gate_name,
+        attribution=plan.attribution,
+    ).model_dump(exclude={"id"})

@@ -1,0 +1,20 @@
+// Shows and serves every button that copies an address; without the script, or a clipboard, there is none.
+(() => {
+  const DONE_MS = 2500;
+  if (!navigator.clipboard) return;
+  document.querySelectorAll('[data-copy]').forEach((button) => {
+    const words = button.textContent;
+    button.hidden = false;
+    button.addEventListener('click', async () => {
+      const say = (text, tone) => document.dispatchEvent(new CustomEvent('lotline:toast', { detail: { text, tone } }));
+      try {
+        await navigator.clipboard.writeText(button.dataset.copy);
+        button.textContent = 'Copied';
+        setTimeout(() => { button.textContent = words; }, DONE_MS);
+        say('The link is copied. Whoever has it can open and end this booking.', '');
+      } catch {
+        say('The browser does not allow copying here. Copy the address of this page instead.', 'problem');
+      }
+    });
+  });
+})();

@@ -1,0 +1,117 @@
+// The live feed on a page: applies what hx-ws receives, and says how old it is.
+//   in   frames {lot, seq: "epoch:n", layout, as_of, tiles | states, content}
+//   out  html[data-feed] connecting | live | stale | lost, html[data-feed-age] in whole seconds, words in
+//        #feed-state; on document lotline:tick {changed, snapshot}, lotline:layout {layout}
+(() => {
+  const STALE_S = 6, LOST_S = 30, REVIVE_MS = 30_000;
+  const CODES = ['free', 'reserved', 'occupied', 'closed'];
+  const root = document.documentElement;
+  const feed = () => document.getElementById('feed');
+  const on = (name, work) => document.addEventListener(`htmx:ws:${name}`, work);
+  const seconds = () => performance.now() / 1000;
+
+  const lots = new Map();      // lot → { epoch, number, asOf }
+  let nearest = Infinity;      // the smallest difference of the two clocks seen: what counts as no age
+  let heardAt = performance.now();
+  let lostAt = null;
+
+  const set = (id, state) => {
+    const node = document.getElementById(id);
+    if (node && node.dataset.state !== state) node.dataset.state = state;
+  };
+  const draw = (position, code) => { set(`s${position}`, CODES[code]); set(`l${position}`, CODES[code]); };
+
+  const apply = (frame) => {
+    const cut = frame.seq.lastIndexOf(':'), epoch = frame.seq.slice(0, cut), number = Number(frame.seq.slice(cut + 1));
+    const known = lots.get(frame.lot), whole = frame.states !== undefined || !known;
+    // What is not newer is dropped; another life of the server starts with a whole picture.
+    if (known && !whole && (known.epoch !== epoch || number < known.number)) return null;
+    const asOf = frame.as_of ?? known?.asOf ?? null;
+    if (frame.as_of !== undefined) nearest = Math.min(nearest, seconds() - frame.as_of);
+    lots.set(frame.lot, { epoch, number, asOf });
+    const changed = [];
+    if (frame.states !== undefined) {
+      [...frame.states].forEach((code, position) => draw(position, code));
+    }
+    for (let k = 0; k < (frame.tiles?.length ?? 0); k += 2) {
+      draw(frame.tiles[k], frame.tiles[k + 1]);
+      changed.push(frame.tiles[k]);
+    }
+    return { changed, snapshot: frame.states !== undefined };
+  };
+
+  const age = () => {
+    let oldest = -Infinity;
+    for (const { asOf } of lots.values()) {
+      if (asOf === null) return NaN;
+      oldest = Math.max(oldest, seconds() - asOf - nearest);
+    }
+    return oldest === -Infinity ? NaN : Math.max(0, oldest);
+  };
+
+  const clock = new Intl.DateTimeFormat(root.lang || 'en', { timeStyle: 'medium', hourCycle: 'h23' });
+  const say = () => {
+    const old = age(), quiet = (performance.now() - heardAt) / 1000;
+    const known = Number.isFinite(old);
+    const state = known ? (old < STALE_S ? 'live' : old < LOST_S ? 'stale' : 'lost')
+      : quiet < STALE_S ? 'connecting' : quiet < LOST_S ? 'stale' : 'lost';
+    const silent_s = Math.floor(known ? old : quiet);
+    if (state === 'lost') lostAt ??= clock.format(new Date(Date.now() - silent_s * 1000)); else lostAt = null;
+    const text = {
+      live: 'Live', connecting: 'Connecting', stale: `No update for ${silent_s} s`, lost: `Connection lost at ${lostAt}`,
+    }[state];
+    const words = document.getElementById('feed-state');
+    if (words && words.textContent !== text) words.textContent = text;
+    if (known) root.dataset.feedAge = String(Math.floor(old)); else delete root.dataset.feedAge;
+    if (root.dataset.feed !== state) root.dataset.feed = state;
+  };
+
+  // Where this viewer stood, so that a server may say less; the answer is right without it.
+  const mark = () => [...lots.values()].map(({ epoch, number }) => `${epoch}:${number}`)[0];
+  const since = ({ detail }) => {
+    if (lots.size !== 1) return;
+    const url = new URL(detail.connection.url, location.href);
+    url.searchParams.set('since', mark());
+    detail.connection.url = url.href;
+  };
+  on('before:connection', since);
+  on('close', (event) => { if (event.detail.code !== null) since(event); });
+
+  on('before:message:incoming', (event) => {
+    const data = event.detail.message?.data;
+    if (typeof data !== 'string' || data[0] !== '{') return;
+    heardAt = performance.now();
+    const frame = JSON.parse(data);
+    const done = apply(frame);
+    if (done === null || frame.content === undefined) event.preventDefault();
+    if (done === null) return;
+    const own = document.querySelector('[data-layout]')?.dataset.layout;
+    if (own !== undefined && lots.size === 1 && String(frame.layout) !== own) {
+      document.dispatchEvent(new CustomEvent('lotline:layout', { detail: { layout: frame.layout } }));
+    }
+    const tick = () => document.dispatchEvent(new CustomEvent('lotline:tick', { detail: done }));
+    // After htmx has swapped what else the frame says.
+    if (frame.content === undefined) tick(); else setTimeout(tick);
+    feed().dataset.seq = frame.seq;
+    say();
+  });
+
+  // A half-open socket closes by no event at all: when nothing was heard for long, a new one is opened.
+  setInterval(() => {
+    say();
+    if (performance.now() - heardAt > REVIVE_MS && !document.hidden && feed()) {
+      heardAt = performance.now() - 6000;
+      htmx.process(feed(), true);
+    }
+  }, 1000);
+  addEventListener('pageshow', (event) => { if (event.persisted && feed()) htmx.process(feed(), true); });
+
+  // Another outline: the map is loaded again, at most once in a few seconds.
+  document.addEventListener('lotline:layout', () => {
+    if (root.classList.contains('wall')) return;
+    const last = Number(sessionStorage.getItem('lotline-layout') || 0);
+    if (Math.abs(Date.now() - last) < 5000) return;
+    sessionStorage.setItem('lotline-layout', String(Date.now()));
+    setTimeout(() => location.reload(), 300);
+  });
+})();

@@ -1,0 +1,41 @@
+// The sheet under the map. Slots chosen in the list open in it without a new page; whatever it comes to show,
+// the list marks and the address bar names, so that a reload keeps it. The map reads data-selected-position by
+// itself, and is told by lotline:deselect when there is none.
+(() => {
+  const sheet = document.getElementById('sheet');
+  if (!sheet) return;
+  let shown;
+
+  const follow = () => {
+    const panel = document.getElementById('panel');
+    const name = panel?.dataset.slot ?? null;
+    if (name === shown) return;
+    const first = shown === undefined;
+    shown = name;
+    document.querySelectorAll('.free-slot[aria-current]').forEach((link) => link.removeAttribute('aria-current'));
+    if (!name) {
+      if (!first) document.dispatchEvent(new CustomEvent('lotline:deselect'));
+      return;
+    }
+    document.querySelector(`#l${panel.dataset.selectedPosition} .free-slot`)?.setAttribute('aria-current', 'true');
+    if (first) return;
+    const url = new URL(location.href);
+    url.search = new URLSearchParams({ slot: name });
+    history.replaceState(history.state, '', url);
+    // Whoever chose with a key goes on in the form, and a screen reader hears what the sheet now says.
+    if (!sheet.contains(document.activeElement)) sheet.focus({ preventScroll: true });
+    sheet.scrollIntoView({ block: 'nearest' });
+  };
+
+  // A new tab stays a new tab.
+  const plain = (event) => !event.defaultPrevented && !event.button && !event.metaKey && !event.ctrlKey && !event.shiftKey;
+  document.addEventListener('click', (event) => {
+    const link = event.target.closest('.free-slot');
+    if (!link || !plain(event)) return;
+    event.preventDefault();
+    htmx.ajax('GET', link.getAttribute('href'), { target: '#sheet', swap: 'innerMorph' });
+  });
+
+  document.addEventListener('htmx:after:swap', follow);
+  follow();
+})();

@@ -1,0 +1,158 @@
+"""The desk's and the sign-in page's templates with their declared views."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from jinja2 import Environment
+from markupsafe import Markup
+
+from app.accounts.views import SignInNotice, SignInPage
+from app.attendant.views import (
+    Action,
+    Arrival,
+    Arriving,
+    Day,
+    Event,
+    Fact,
+    Hit,
+    HomePage,
+    JustNow,
+    LotPage,
+    LotRow,
+    Results,
+    SlotPanel,
+    SlotState,
+    Stay,
+    Task,
+    Todo,
+    slot_url,
+)
+from app.core.templating import environment
+
+HOSTILE = '"><script>alert(1)</script>'
+URL = slot_url("riverside", "C41")
+DAY = Day((Stay("12:35 to now", HOSTILE, "€4.80", 755, 922, 875),), 7, 19, 922)
+ALL_ACTIONS = tuple(Action(name) for name in ("check-in", "walk-in", "release", "close", "open"))
+PANEL = SlotPanel(
+    "riverside", "C41", 7, "C", "occupied", (Fact("Plate", HOSTILE),), ALL_ACTIONS, DAY, "token", "key-1", 12
+)
+RESULTS = Results(HOSTILE, (Hit("HKR", HOSTILE, "C41", "", URL), Hit("HKR", " 0188", "", "left 13:40")), 3)
+TODO = Todo((Task("C41", 7, HOSTILE, "+47 min", "owes €2.40", URL, "danger", True),))
+ARRIVING = Arriving((Arrival("15:25", "B19", HOSTILE, URL),), "in the next 30 min")
+JUST_NOW = JustNow((Event("15:22:09", "B19", "Reserved", HOSTILE, URL),))
+PAGE = LotPage(
+    code="riverside",
+    name="Riverside",
+    attendant="Mara K.",
+    time_zone="Europe/Berlin",
+    clock="15:22",
+    now_s=1_790_000_000.0,
+    feed_url="/ws/x?a=1&b=2",
+    map=Markup('<div id="map"></div>'),
+    legend=Markup('<b id="count-free">96</b>'),
+    results=RESULTS,
+    todo=TODO,
+    arriving=ARRIVING,
+    just_now=JUST_NOW,
+    slot=PANEL,
+    csrf="token",
+    stylesheets=("css/map.css",),
+    scripts=("js/map.js",),
+)
+EMPTY_PAGE = replace(
+    PAGE, results=Results(), todo=Todo(()), arriving=Arriving((), "today"), just_now=JustNow(()), slot=None
+)
+UNBUILT = LotRow("y", "New", "Quay", None, None, None, None)
+LOTS = HomePage("Mara K.", (LotRow("x", "Lot", "Street", 1, 2, 3, 4, 5), UNBUILT), "t")
+
+
+@pytest.fixture(scope="module")
+def templates() -> Environment:
+    return environment()
+
+
+def every_view() -> Iterator[tuple[str, Any]]:
+    states: tuple[SlotState, ...] = ("free", "reserved", "occupied", "closed")
+    yield from (("attendant/_slot.html", replace(PANEL, state=state)) for state in states)
+    yield "attendant/_slot.html", None
+    late = replace(PANEL, alert="47 min over", tag=HOSTILE, owes="€2.40")
+    yield "attendant/_slot.html", replace(late, conflict=HOSTILE)
+    yield "attendant/_slot.html", replace(PANEL, notice=HOSTILE, plate=HOSTILE, plate_error="Letters only.")
+    yield "attendant/_slot.html", replace(PANEL, actions=(Action("close", HOSTILE),), day=Day((), 0, 24, 0))
+    yield from (("attendant/_results.html", view) for view in (RESULTS, Results(), Results(HOSTILE)))
+    yield from (("attendant/_todo.html", view) for view in (TODO, Todo(())))
+    yield from (("attendant/_arriving.html", view) for view in (ARRIVING, Arriving((), "today")))
+    yield from (("attendant/_just_now.html", view) for view in (JUST_NOW, JustNow(())))
+    yield from (("attendant/lot.html", view) for view in (PAGE, EMPTY_PAGE))
+    yield from (("attendant/lots.html", view) for view in (LOTS, HomePage("M", (), "t")))
+    notices: tuple[SignInNotice, ...] = ("", "signed-out", "link-expired", "session-ended")
+    yield from (("accounts/sign_in.html", SignInPage("t", notice=notice)) for notice in notices)
+    yield "accounts/sign_in.html", SignInPage("t", "/attendant", HOSTILE, "Bad.", "Bad.", HOSTILE)
+
+
+@pytest.mark.parametrize(("name", "view"), list(every_view()))
+def test_every_template_renders_its_view_and_escapes_what_people_typed(
+    templates: Environment, name: str, view: object
+) -> None:
+    html = templates.get_template(name).render(view=view)
+    assert "<script>" not in html
+    assert not re.search(r"<script(?![^>]*src=)|\sstyle=|\shx-on|=\"js:", html)
+    ids = re.findall(r'\sid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+
+
+def test_every_form_that_changes_a_slot_carries_its_guards(templates: Environment) -> None:
+    html = templates.get_template("attendant/_slot.html").render(view=PANEL)
+    forms = re.findall(r"<form.*?</form>", html, flags=re.DOTALL)
+    assert len(forms) == len(ALL_ACTIONS)
+    for form, action in zip(forms, ALL_ACTIONS, strict=True):
+        assert f'action="{URL}/{action.name}"' in form
+        assert f'hx-post="{URL}/{action.name}"' in form
+        assert 'method="post"' in form
+        for field in ("csrf", "idempotency_key", "version"):
+            assert f'name="{field}"' in form
+
+
+def test_release_asks_before_it_sends_also_without_a_script(templates: Environment) -> None:
+    html = templates.get_template("attendant/_slot.html").render(view=PANEL)
+    question = re.search(r"<details.*?</details>", html, flags=re.DOTALL)
+    assert question is not None
+    assert f'action="{URL}/release"' in question[0]
+    assert PANEL.release_question in question[0]
+    assert "<details open" not in question[0]
+
+
+def test_an_impossible_action_says_why_and_has_no_form(templates: Environment) -> None:
+    view = replace(PANEL, actions=(Action("close", "a car stands here"),))
+    html = templates.get_template("attendant/_slot.html").render(view=view)
+    assert "Close slot: a car stands here" in html
+    assert "<form" not in html
+
+
+def test_the_page_shows_the_same_fragments_as_the_requests_for_parts(templates: Environment) -> None:
+    page = templates.get_template("attendant/lot.html").render(view=PAGE)
+    lists = (("_todo", TODO), ("_arriving", ARRIVING), ("_just_now", JUST_NOW), ("_results", RESULTS))
+    for name, view in (("_slot", PANEL), *lists):
+        assert templates.get_template(f"attendant/{name}.html").render(view=view) in page
+
+
+def test_counts_that_are_not_known_are_not_zero(templates: Environment) -> None:
+    html = templates.get_template("attendant/lots.html").render(view=replace(LOTS, lots=(UNBUILT,)))
+    assert html.count("not known") == 4
+    assert not re.search(r"<dd[^>]*>\s*0", html)
+
+
+def test_a_drawn_day_keeps_within_its_hours() -> None:
+    assert (DAY.x(0), DAY.x(7 * 60), DAY.x(13 * 60), DAY.x(24 * 60)) == (0.0, 0.0, 500.0, 1000.0)
+    assert DAY.hours == ("07", "10", "13", "16", "19")
+
+
+def test_the_password_never_comes_back(templates: Environment) -> None:
+    view = SignInPage("t", name="mara", problem="No.")
+    html = templates.get_template("accounts/sign_in.html").render(view=view)
+    field = re.search(r'<input[^>]*id="password"[^>]*>', html)
+    assert field is not None
+    assert 'value=""' in field[0]

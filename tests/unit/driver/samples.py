@@ -1,0 +1,171 @@
+"""One sample of everything that the driver's templates are given, in all variants."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from markupsafe import Markup
+
+from app.driver import views
+
+ROW = views.LotRow(
+    "north", "North Yard", "Woody Hayes Drive", "/lots/north", "open", 157, 435, 64, "$1.80 / h", 5, "0.3 km"
+)
+ROWS = (
+    replace(ROW, chosen=True),
+    replace(ROW, code="herrick", state="full", free=0, used_percent=100, premium_free=0, distance=""),
+    replace(ROW, code="medical", state="closed", note="for works until Mon 07:00", price_from=""),
+    replace(ROW, code="neil", state="unknown"),
+)
+LOTS = views.LotList(ROWS, "", 4, "/?rows", "/")
+NOTHING_FOUND = views.LotList((), "zzz", 4, "/?rows&q=zzz")
+NO_LOTS = views.LotList((), "", 0, "/?rows")
+
+SLOT = views.PanelSlot("B75", 74, "Area B, 60 m from Gate 1", "$2.40", "/ hour", "$0.60 per started 15 min")
+FORM = views.BookingForm(
+    action_url="/lots/riverside/bookings",
+    refresh_url="/lots/riverside?slot=B75",
+    csrf="a-csrf-token",
+    idempotency_key="a-key",
+    slot_identifier="riverside-B75",
+    entity=views.Field("KWD 3390"),
+    duration="120",
+    until_text="16:10",
+    total="$4.80",
+    after="Held 15 minutes for you. You pay when you leave.",
+)
+WRONG_FORM = replace(
+    FORM,
+    entity=views.Field("HKR-48!1", "“!” is not on a plate."),
+    start="later",
+    start_at=views.Field("2026-11-23T13:00", "That is past."),
+    duration="other",
+    minutes=views.Field("many", "Give the minutes as a number."),
+    until_text="",
+    total="",
+)
+NEXT = views.NextStep("", "Go to North Yard", "/lots/north")
+PANELS = {
+    "choose": views.Panel("choose", "Touch a free slot", "$2.40 / hour."),
+    "book": views.Panel("book", slot=SLOT, form=FORM),
+    "wrong": views.Panel("book", slot=SLOT, form=WRONG_FORM),
+    "just taken": views.Panel(
+        "book",
+        notice=views.Notice("B75 was just taken.", "B74 is the nearest like it."),
+        slot=SLOT,
+        form=FORM,
+    ),
+    "unavailable": views.Panel("unavailable", "Taken.", "B74 is free.", slot=SLOT, next_step=NEXT),
+    "full": views.Panel("full", "Riverside is full", "North Yard has 157 free.", next_step=NEXT),
+    "closed": views.Panel("closed", "Riverside is closed", "For works until Mon 07:00."),
+}
+FREE_LIST = views.FreeList(
+    (
+        views.ListedArea(
+            "B",
+            "Area B",
+            1,
+            (
+                views.ListedSlot(74, "B75", "free", "/lots/riverside?slot=B75", ("premium",), chosen=True),
+                views.ListedSlot(75, "B76", "occupied", "/lots/riverside?slot=B76"),
+            ),
+        ),
+    )
+)
+MAP = Markup('<div id="map" class="map"></div>')
+LOT_PAGE = views.LotPage(
+    "riverside",
+    "Riverside",
+    "College Road, 441 slots",
+    "Open all day. $0.60 per started 15 min",
+    "/lots/riverside?nearest=1",
+    "/ws/lots/riverside",
+    MAP,
+    Markup('<ul class="legend"></ul>'),
+    LOTS,
+    PANELS["book"],
+    FREE_LIST,
+    Markup('<ul class="legend"></ul>'),
+)
+RUNNING = views.Running(
+    "/bookings/token/running",
+    "Parked since 14:10",
+    (("1", "h"), ("12", "min")),
+    4320,
+    "To pay now",
+    "$3.00",
+    "$3.60",
+    "15:25",
+    "in 3 min",
+    60,
+    "14:10",
+    "16:10",
+)
+BOOKING = views.BookingPage(
+    slot_name="B75",
+    position=74,
+    lot_name="Riverside",
+    lot_url="/lots/riverside",
+    area_name="Area B",
+    entity="KWD 3390",
+    entity_label="Plate",
+    map=MAP,
+    running=RUNNING,
+    ended=None,
+    release=views.Release(
+        "/bookings/token/release", "a-csrf-token", "a-key", "You pay $3.00.", "Release B75"
+    ),
+    qr=Markup("<svg></svg>"),
+    short_code="7Q2M 4KX9",
+    link="https://example.test/bookings/token",
+    booked_text="Booked until 16:10",
+)
+ENDED = views.Ended(
+    "Released",
+    "Mon 14:10",
+    "15:22",
+    (("1", "h"), ("12", "min")),
+    "$3.00",
+    "To pay at the desk",
+    (views.FeeLine("Weekday 14:10 to 15:22", "5 × $0.60", "$3.00"),),
+)
+BOOKINGS = {
+    "running": BOOKING,
+    "without an end": replace(BOOKING, running=replace(RUNNING, until_text="", next_price="")),
+    "over": replace(BOOKING, running=replace(RUNNING, over=True, used_percent=100)),
+    "not yet started": replace(
+        BOOKING, running=replace(RUNNING, counts_down=True), notice=views.Notice("B75 is yours.")
+    ),
+    "ended": replace(BOOKING, running=None, release=None, ended=ENDED),
+    "live": replace(BOOKING, feed_url="/ws/lots/riverside"),
+}
+BOOKING_ROW = views.BookingRow(
+    "/bookings/token", "B75", "Riverside", "KWD 3390", "Mon 14:10", "$3.00", "parked", active=True
+)
+
+CASES: dict[str, tuple[str, object]] = {
+    "lots": ("driver/lots.html", views.LotsPage(LOTS)),
+    "lots with a map and a notice": (
+        "driver/lots.html",
+        views.LotsPage(LOTS, MAP, views.Notice("The server counts anew.", tone="stale")),
+    ),
+    "lots, nothing found": ("driver/lots.html", views.LotsPage(NOTHING_FOUND)),
+    "lots, none yet": ("driver/lots.html", views.LotsPage(NO_LOTS)),
+    "lots, none yet, for an operator": (
+        "driver/lots.html",
+        views.LotsPage(replace(NO_LOTS, may_import=True)),
+    ),
+    "list of lots": ("driver/_lot_list.html", LOTS),
+    "free list": ("driver/_free_list.html", FREE_LIST),
+    "time and price": ("driver/_running.html", RUNNING),
+    "my bookings": (
+        "driver/my_bookings.html",
+        views.MyBookings((BOOKING_ROW,), (replace(BOOKING_ROW, active=False),)),
+    ),
+    "no bookings": ("driver/my_bookings.html", views.MyBookings((), ())),
+    **{f"panel, {name}": ("driver/_panel.html", panel) for name, panel in PANELS.items()},
+    **{f"lot, {name}": ("driver/lot.html", replace(LOT_PAGE, panel=panel)) for name, panel in PANELS.items()},
+    **{f"booking, {name}": ("driver/booking.html", page) for name, page in BOOKINGS.items()},
+    **{f"error {status}": ("error.html", page) for status, page in views.ERROR_PAGES.items()},
+}
+"""Name of the case -> template and the one dataclass it is declared to get."""

@@ -1,0 +1,123 @@
+from pathlib import Path
+
+import pytest
+
+from app.settings import SOCKET_PATH_LIMIT_BYTES, Settings, SettingsError, embedded_redis_socket
+
+
+def settings(**env: str) -> Settings:
+    return Settings.from_environment(env)
+
+
+def test_the_defaults_keep_everything_in_the_data_folder() -> None:
+    found = settings(LOTLINE_DATA="/srv/lotline")
+    assert found == Settings(
+        port=8000,
+        host="127.0.0.1",
+        database_url="sqlite+aiosqlite:////srv/lotline/lotline.db",
+        redis_url="unix:///srv/lotline/redis.sock",
+        data_dir=Path("/srv/lotline"),
+        profile="development",
+    )
+    assert found.redis_is_embedded
+
+
+def test_without_a_variable_the_data_folder_is_var_of_the_checkout() -> None:
+    assert settings().data_dir == Path(__file__).parents[3] / "var"
+
+
+def test_an_empty_variable_counts_as_absent() -> None:
+    assert settings(PORT="", HOST=" ", REDIS_URL="") == settings()
+
+
+def test_a_relative_data_folder_is_meant_from_the_current_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert settings(LOTLINE_DATA="here").data_dir == tmp_path / "here"
+    assert settings(DATABASE_URL="sqlite:///x.db").database_url == f"sqlite+aiosqlite:///{tmp_path}/x.db"
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("postgres://a:b@c:5433/d", "postgresql+asyncpg://a:b@c:5433/d"),
+        ("postgresql://a@/d?host=/run/pg", "postgresql+asyncpg://a@/d?host=/run/pg"),
+        ("postgresql://c/d?x=1&sslmode=require", "postgresql+asyncpg://c/d?x=1&ssl=require"),
+        ("postgresql+asyncpg://c/d", "postgresql+asyncpg://c/d"),
+        ("sqlite:////srv/x.db", "sqlite+aiosqlite:////srv/x.db"),
+        ("sqlite+aiosqlite:////srv/x.db", "sqlite+aiosqlite:////srv/x.db"),
+    ],
+)
+def test_a_database_url_is_given_the_async_driver(given: str, taken: str) -> None:
+    assert settings(DATABASE_URL=given).database_url == taken
+
+
+@pytest.mark.parametrize("url", ["redis://h:6379/0", "rediss://u:p@h", "unix:///run/redis.sock"])
+def test_a_redis_of_ones_own_is_not_the_embedded_one(url: str) -> None:
+    found = settings(REDIS_URL=url)
+    assert (found.redis_url, found.redis_is_embedded) == (url, False)
+
+
+def test_every_wrong_variable_is_named_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings(PORT="web", HOST="a b", DATABASE_URL="mysql://x", REDIS_URL="h:1", LOTLINE_PROFILE="live")
+    assert [problem.split()[0] for problem in caught.value.problems] == [
+        "PORT",
+        "HOST",
+        "DATABASE_URL",
+        "REDIS_URL",
+        "LOTLINE_PROFILE",
+    ]
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "8000.0", "٨٠٠٠", "1e3"])
+def test_a_port_that_is_none_is_refused(port: str) -> None:
+    with pytest.raises(SettingsError, match="PORT"):
+        settings(PORT=port)
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite+aiosqlite://"])
+def test_a_database_in_memory_is_refused_because_processes_share_it(url: str) -> None:
+    with pytest.raises(SettingsError, match="cannot live in memory"):
+        settings(DATABASE_URL=url)
+
+
+@pytest.mark.parametrize("url", ["redis://", "unix://", "http://h", "redis://[", "unix:"])
+def test_a_redis_url_that_leads_nowhere_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match="REDIS_URL"):
+        settings(REDIS_URL=url)
+
+
+def test_a_wrong_database_url_does_not_show_its_password() -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings(DATABASE_URL="mysql://user:secret@h/d")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::1", "::", "localhost", "db-1.example.org"])
+def test_a_host_may_be_an_address_or_a_name(host: str) -> None:
+    assert settings(HOST=host).host == host
+
+
+def test_what_is_handed_to_a_child_reads_back_the_same() -> None:
+    found = settings(PORT="8001", LOTLINE_DATA="/srv/a b%c", DATABASE_URL="postgres://c/d?sslmode=require")
+    assert Settings.from_environment(found.as_environment()) == found
+    assert found.redis_is_embedded
+
+
+def test_a_path_too_long_for_a_socket_is_replaced_by_a_short_one_that_everybody_finds() -> None:
+    folder = Path("/srv") / ("x" * 200)
+    socket = embedded_redis_socket(folder)
+    assert len(str(socket)) <= SOCKET_PATH_LIMIT_BYTES
+    assert socket == embedded_redis_socket(folder)
+    assert socket != embedded_redis_socket(folder / "y")
+    assert settings(LOTLINE_DATA=str(folder)).redis_is_embedded
+
+
+def test_the_longest_path_that_fits_is_kept() -> None:
+    room = SOCKET_PATH_LIMIT_BYTES - len("/srv/" + "/redis.sock")
+    assert embedded_redis_socket(Path("/srv") / ("x" * room)).parent == Path("/srv") / ("x" * room)
+    assert embedded_redis_socket(Path("/srv") / ("x" * (room + 1))).parent != Path("/srv") / (
+        "x" * (room + 1)
+    )
