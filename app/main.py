@@ -1,6 +1,5 @@
 """The application: the whole route table on one page."""
 
-import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -25,7 +24,6 @@ from app.driver.errors import error_page
 from app.lifespan import lifespan
 from app.settings import Settings
 
-log = structlog.get_logger()
 PUBLIC, HOLDER, PROGRAM, ATTENDANT = Access.PUBLIC, Access.HOLDER, Access.PROGRAM, Access.ATTENDANT
 
 
@@ -81,8 +79,8 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     """The application over these settings, or those of the environment."""
     app = Starlette(
         routes=routes(),
-        middleware=[Middleware(Doorway)],
-        exception_handlers={Problem: problem, HTTPException: http_error, 500: fault},
+        middleware=[Middleware(Doorway, on_fault=fault)],
+        exception_handlers={Problem: problem, HTTPException: http_error},
         lifespan=lifespan,
     )
     app.state.settings = settings or Settings.of_process()
@@ -95,24 +93,28 @@ async def prometheus(request: Request) -> Response:
     return Response(generate_latest(metrics.REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
 
-async def problem(request: Request, error: Exception) -> Response:
+def answer(request: Request, problem: Problem) -> Response:
     """A Problem, for a program or for a person."""
+    return error_page(request, problem) if wants_html(request) else problem_response(problem)
+
+
+async def problem(request: Request, error: Exception) -> Response:
+    """What a handler refused."""
     assert isinstance(error, Problem)
-    return error_page(request, error) if wants_html(request) else problem_response(error)
+    return answer(request, error)
 
 
 async def http_error(request: Request, error: Exception) -> Response:
     """No such address, or not by this method."""
     assert isinstance(error, HTTPException)
     kind = {404: "no-such-address", 405: "method-not-allowed"}.get(error.status_code, "refused")
-    response = await problem(request, Problem(error.status_code, kind, error.detail))
+    response = answer(request, Problem(error.status_code, kind, error.detail))
     response.headers.update(error.headers or {})
     return response
 
 
-async def fault(request: Request, error: Exception) -> Response:
+def fault(request: Request, error: Exception) -> Response:
     """A fault of ours: plain words outside, everything in the log."""
-    log.exception("request.fault", exc_info=error)
-    return await problem(
+    return answer(
         request, Problem(500, "fault", "The server could not do that", "It is written down; try again.")
     )

@@ -32,12 +32,15 @@ async def sign_in(request: Request) -> Response:
         sent = {key: value for key, value in form.items() if isinstance(value, str)}
     name, password = sent.get("name", "").strip(), sent.get("password", "")
     going = _own(sent.get("next"))
-    errors = {
-        "name_error": "" if name else "Give your name.",
-        "password_error": "" if password else "Give your password.",
-    }
-    if any(errors.values()):
-        return page("accounts/sign_in.html", SignInPage("", going, name, **errors), 422)
+    if not name or not password:
+        view = SignInPage(
+            "",
+            going,
+            name,
+            name_error="" if name else "Give your name.",
+            password_error="" if password else "Give your password.",
+        )
+        return page("accounts/sign_in.html", view, 422)
     try:
         fit_text(name + password)
         secret = await service.sign_in(part(request, Database), name, password)

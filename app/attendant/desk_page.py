@@ -12,11 +12,11 @@ from app.attendant import views
 from app.bookings import queries as bookings
 from app.bookings.desk import Desk
 from app.bookings.models import Reservation
+from app.core import words
 from app.core.ids import new_id
 from app.core.money import Money
 from app.core.parts import part
 from app.core.templating import environment
-from app.driver import words
 from app.live.hub import Hub
 from app.payments.fees import fee
 from app.payments.queries import price_of
@@ -125,6 +125,7 @@ async def todo(request: Request, layout: Layout) -> views.Todo:
         tasks.append(
             views.Task(
                 slot=one.slot,
+                position=layout.by_name[one.slot].position,
                 plate=one.entity,
                 urgency=f"+{over_min} min" if over_min < 600 else f"+{words.span(now - one.until)}",
                 note=f"Booked until {words.clock(one.until, zone, now)}, owes {owes.text()}",
@@ -179,8 +180,7 @@ async def slot_panel(request: Request, layout: Layout, slot: LaidSlot, **said: s
         running = held.running if held else None
         owes = await _owed(connection, running, now) if running else None
         day = await _day(connection, layout, slot, running, now)
-    over = running is not None and running.until is not None and now > running.until
-    assert running is None or running.until is None or isinstance(running.until, datetime)
+    over = _over(running, now)
     return views.SlotPanel(
         lot_code=layout.lot.code,
         name=slot.name,
@@ -193,13 +193,21 @@ async def slot_panel(request: Request, layout: Layout, slot: LaidSlot, **said: s
         csrf="",
         idempotency_key=new_id(),
         version=version,
-        alert=f"{words.span(now - running.until)} over" if over and running and running.until else "",
+        tag=", ".join(filter(None, [running.entity_given if running else "", over])),
+        alert=over,
         owes=owes.text() if owes else "",
         premium=slot.premium,
         accessible=slot.accessible,
         charging=slot.charging,
         **said,
     )
+
+
+def _over(running: Reservation | None, now: datetime) -> str:
+    """How far a booking is past its planned end, or nothing."""
+    if running is None or running.until is None or now <= running.until:
+        return ""
+    return f"{words.span(now - running.until)} over"
 
 
 def _actions(state: State) -> tuple[views.Action, ...]:

@@ -10,6 +10,7 @@ from app.bookings import attend
 from app.bookings.desk import Desk
 from app.bookings.entity import what_is_wrong
 from app.bookings.forms import ReserveRequest
+from app.bookings.paths import lot_in_path, slot_in_path
 from app.bookings.queries import slot_version
 from app.bookings.reserve import reserve
 from app.bookings.unreserve import release
@@ -17,7 +18,6 @@ from app.core.errors import Problem
 from app.core.forms import fit_text
 from app.core.parts import part
 from app.core.templating import page, wants_fragment
-from app.driver.lot_page import layout_of
 from app.slots.layout import LaidSlot, Layout
 
 Act = Callable[[Desk, LaidSlot, dict[str, str]], Awaitable[str]]
@@ -30,13 +30,13 @@ async def lots(request: Request) -> Response:
 
 async def lot(request: Request) -> Response:
     """``GET /attendant/lots/{lot}``: the desk."""
-    return page("attendant/lot.html", await desk_page.lot_page(request, await layout_of(request), None))
+    return page("attendant/lot.html", await desk_page.lot_page(request, await lot_in_path(request), None))
 
 
 async def slot(request: Request) -> Response:
     """``GET /attendant/lots/{lot}/slots/{slot}``: the slot's panel, or the desk with it."""
-    layout = await layout_of(request)
-    chosen = _slot(request, layout)
+    layout = await lot_in_path(request)
+    chosen = slot_in_path(request, layout)
     if wants_fragment(request):
         return page("attendant/_slot.html", await desk_page.slot_panel(request, layout, chosen))
     return page("attendant/lot.html", await desk_page.lot_page(request, layout, chosen))
@@ -44,30 +44,30 @@ async def slot(request: Request) -> Response:
 
 async def search(request: Request) -> Response:
     """``GET …/search?q=``: plates that hold what was typed."""
-    layout = await layout_of(request)
+    layout = await lot_in_path(request)
     found = await desk_page.results(request, layout, request.query_params.get("q", ""))
     return page("attendant/_results.html", found)
 
 
 async def todo(request: Request) -> Response:
     """``GET …/todo``: what waits for somebody."""
-    return page("attendant/_todo.html", await desk_page.todo(request, await layout_of(request)))
+    return page("attendant/_todo.html", await desk_page.todo(request, await lot_in_path(request)))
 
 
 async def arriving(request: Request) -> Response:
     """``GET …/arriving``: who comes next."""
-    return page("attendant/_arriving.html", await desk_page.arriving(request, await layout_of(request)))
+    return page("attendant/_arriving.html", await desk_page.arriving(request, await lot_in_path(request)))
 
 
 async def just_now(request: Request) -> Response:
     """``GET …/just-now``: what just happened."""
-    return page("attendant/_just_now.html", await desk_page.just_now(request, await layout_of(request)))
+    return page("attendant/_just_now.html", await desk_page.just_now(request, await lot_in_path(request)))
 
 
 async def act(request: Request) -> Response:
     """``POST …/slots/{slot}/{action}``: does it, and shows the slot as it is then."""
-    layout = await layout_of(request)
-    chosen = _slot(request, layout)
+    layout = await lot_in_path(request)
+    chosen = slot_in_path(request, layout)
     work = _ACTS.get(request.path_params["action"])
     if work is None:
         raise Problem(404, "unknown-action", "There is no such action", "Go back to the slot.")
@@ -146,16 +146,6 @@ _ACTS: dict[str, Act] = {
 def _version(sent: dict[str, str]) -> int:
     text = sent.get("version", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else -1
-
-
-def _slot(request: Request, layout: Layout) -> LaidSlot:
-    name = request.path_params["slot"]
-    found = layout.by_name.get(name)
-    if found is None:
-        raise Problem(
-            404, "no-such-slot", "There is no such slot", f"{layout.lot.name} has no slot {name!r}."
-        )
-    return found
 
 
 async def _shown(request: Request, layout: Layout, chosen: LaidSlot, status: int, **said: str) -> Response:

@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import structlog
@@ -34,15 +35,16 @@ class Doorway:
     A log line names the route, never the path: the path of a booking is its secret.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, on_fault: Callable[[Request, Exception], Response]) -> None:
         self.app = app
+        self._on_fault = on_fault
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
-        status = 500
+        status = 0
         request_id = uuid.uuid4().hex[:12]
 
         async def send_with_headers(message: Message) -> None:
@@ -64,6 +66,11 @@ class Doorway:
                 await problem_response(refusal)(scope, receive, send_with_headers)
             else:
                 await self.app(scope, receive, send_with_headers)
+        except Exception as error:
+            log.exception("request.fault", route=scope.get("route_path", "unknown"))
+            if status:
+                raise
+            await self._on_fault(Request(scope), error)(scope, receive, send_with_headers)
         finally:
             route = scope.get("route_path", "unknown")
             took_s = time.perf_counter() - began

@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from app.bookings import problems
-from app.bookings.desk import Desk, run_again_on_conflict
+from app.bookings.paths import lot_in_path
 from app.core.parts import part
 from app.core.templating import page, render
+from app.core.words import clock
 from app.display.views import (
     Arrow,
     WallCells,
@@ -21,7 +21,6 @@ from app.display.views import (
     arrange,
     arrow_towards,
 )
-from app.driver.words import clock
 from app.live.hub import Hub
 from app.live.picture import Picture
 from app.live.sockets import serve
@@ -31,10 +30,7 @@ from app.slots.projections import Counts, count
 
 async def wall(request: Request) -> Response:
     """``GET /display/{lot}``: free spaces by area, readable from fifteen metres."""
-    code = request.path_params["lot"]
-    layout: Layout | None = await run_again_on_conflict(lambda: part(request, Desk).layouts.of_code(code))
-    if layout is None:
-        raise problems.no_such_lot(code)
+    layout = await lot_in_path(request)
     picture = await part(request, Hub).picture(layout.lot_id)
     layout = layout if picture is None else picture.layout
     as_of = picture.as_of if picture is not None else None

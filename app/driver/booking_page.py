@@ -11,11 +11,11 @@ from app.accounts.access import SigningKey, reservation
 from app.bookings.desk import Desk, run_again_on_conflict
 from app.bookings.models import Reservation, ReservationHistory
 from app.bookings.queries import Booking, booking
+from app.core import words
 from app.core.errors import Problem
 from app.core.ids import new_id, short_code
 from app.core.money import Money
 from app.core.parts import part
-from app.driver import words
 from app.driver.cookies import reservations
 from app.driver.lot_page import lot_map
 from app.driver.views import BookingPage, BookingRow, Ended, FeeLine, MyBookings, Release, Running
@@ -167,7 +167,7 @@ def _ended(booked: ReservationHistory, time_zone: str) -> Ended:
         word="Released" if lasted > timedelta(0) else "Cancelled",
         from_text=words.clock(booked.start_at, time_zone, booked.ended_at),
         to_text=words.clock(booked.ended_at, time_zone),
-        duration=words.span(lasted) if lasted > timedelta(0) else "it had not begun",
+        duration=words.figures(lasted),
         amount=amount.text(),
         paid_text="To be paid at the desk" if booked.amount_minor else "Nothing to pay",
         lines=tuple(

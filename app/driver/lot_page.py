@@ -7,7 +7,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 
 from app.bookings import problems
-from app.bookings.desk import Desk, run_again_on_conflict
+from app.bookings.desk import Desk
 from app.bookings.queries import booking
 from app.core.errors import Unavailable
 from app.core.parts import part
@@ -23,15 +23,6 @@ from app.slots.models import STATE_CODES, STATES, State, public_code
 from app.slots.projections import Counts, count
 
 FREE = STATE_CODES[State.FREE]
-
-
-async def layout_of(request: Request) -> Layout:
-    """The lot in the path. A Problem (404) where there is none."""
-    code = request.path_params["lot"]
-    layout: Layout | None = await run_again_on_conflict(lambda: part(request, Desk).layouts.of_code(code))
-    if layout is None:
-        raise problems.no_such_lot(code)
-    return layout
 
 
 async def picture_of(request: Request, layout: Layout) -> Picture:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 from app.bookings.forms import AHEAD, LONGEST_STAY
+from app.core import words
 from app.core.errors import FieldError
 from app.core.ids import new_id
-from app.driver import words
 from app.driver.views import BookingForm, Field, NextStep, Notice, Panel, PanelSlot
 from app.payments.fees import Price, fee
 from app.slots.layout import LaidSlot, Layout
@@ -140,7 +140,6 @@ def unavailable(layout: Layout, slot: LaidSlot, code: int) -> Panel:
         title=f"{slot.name} is {word}.",
         text="Choose another one, or take the nearest free one.",
         slot=_slot(layout, slot, None),
-        slot_state=state.value,  # type: ignore[arg-type]
         next_step=NextStep("", "Nearest free slot", f"/lots/{quote(layout.lot.code)}/nearest"),
     )
 

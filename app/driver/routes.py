@@ -10,6 +10,7 @@ from starlette.websockets import WebSocket
 from app.accounts.access import reservation
 from app.bookings.desk import Desk
 from app.bookings.forms import IdempotencyKey, ReserveRequest
+from app.bookings.paths import lot_in_path, slot_in_path
 from app.bookings.reserve import reserve
 from app.bookings.unreserve import release
 from app.core.errors import FieldError, InvalidInput, Problem
@@ -17,7 +18,7 @@ from app.core.forms import fit_text
 from app.core.parts import part
 from app.core.templating import page, wants_fragment
 from app.driver import booking_page, cookies, panel
-from app.driver.lot_page import layout_of, lot_page, nearest_free, panel_for, picture_of
+from app.driver.lot_page import lot_page, nearest_free, panel_for, picture_of
 from app.driver.lots import MOST_LOTS, ListProjection
 from app.driver.lots import lot_list as lot_list_view
 from app.driver.views import LotsPage, Notice, Panel
@@ -50,12 +51,12 @@ async def lot_list(request: Request) -> Response:
 
 async def lot(request: Request) -> Response:
     """``GET /lots/{lot}``: its map, with the slot that ``?slot=`` names chosen."""
-    return page("driver/lot.html", await lot_page(request, await layout_of(request)))
+    return page("driver/lot.html", await lot_page(request, await lot_in_path(request)))
 
 
 async def nearest(request: Request) -> Response:
     """``GET /lots/{lot}/nearest``: the nearest free slot, chosen."""
-    layout = await layout_of(request)
+    layout = await lot_in_path(request)
     picture = await picture_of(request, layout)
     slot = nearest_free(picture.layout, picture)
     shown = await panel_for(request, picture.layout, picture, slot, dict(request.query_params))
@@ -64,17 +65,17 @@ async def nearest(request: Request) -> Response:
 
 async def panel_of_slot(request: Request) -> Response:
     """``GET /lots/{lot}/slots/{slot}``: what it costs, and the form that books it."""
-    layout = await layout_of(request)
+    layout = await lot_in_path(request)
     picture = await picture_of(request, layout)
-    slot = _slot(request, picture.layout)
+    slot = slot_in_path(request, picture.layout)
     shown = await panel_for(request, picture.layout, picture, slot, dict(request.query_params))
     return await _panel_or_page(request, picture.layout, shown)
 
 
 async def book(request: Request) -> Response:
     """``POST /lots/{lot}/slots/{slot}``: books it, or says at the form what stands in the way."""
-    layout = await layout_of(request)
-    slot = _slot(request, layout)
+    layout = await lot_in_path(request)
+    slot = slot_in_path(request, layout)
     sent = await _form(request)
     desk = part(request, Desk)
     async with desk.database.look() as connection:
@@ -188,16 +189,6 @@ async def _panel_or_page(request: Request, layout: Layout, shown: Panel, status:
     if wants_fragment(request):
         return page("driver/_panel.html", shown, status)
     return page("driver/lot.html", await lot_page(request, layout, shown), status)
-
-
-def _slot(request: Request, layout: Layout) -> LaidSlot:
-    name = request.path_params["slot"]
-    slot = layout.by_name.get(name)
-    if slot is None:
-        raise Problem(
-            404, "no-such-slot", "There is no such slot", f"{layout.lot.name} has no slot {name!r}."
-        )
-    return slot
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -99,6 +99,7 @@ class LotsPage:
     lots: LotList
     map: Markup = NOTHING
     notice: Notice | None = None
+    feed_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,7 @@ class Panel:
     text: str = ""
     notice: Notice | None = None
     slot: PanelSlot | None = None
+    slot_state: SlotState = "free"
     form: BookingForm | None = None
     next_step: NextStep | None = None
 
@@ -287,7 +289,7 @@ class Release:
 class Ended:
     """What came of a booking that is over: the fee, line by line, and from when to when.
 
-    `duration` is split as `Running.elapsed` is.
+    `duration` is split as `Running.elapsed` is, and empty for one that had not begun.
     """
 
     word: str

@@ -71,7 +71,7 @@ class Subscription:
 
     async def _listen(self, pubsub: PubSub) -> None:
         while True:
-            message = await pubsub.get_message(timeout=None)  # type: ignore[arg-type]
+            message = await pubsub.get_message(timeout=None)
             if message is None:
                 continue
             found = _LOT.fullmatch(message["channel"])

@@ -6,6 +6,12 @@
   if (!sheet) return;
   let shown;
 
+  const address = (name) => {
+    const pattern = document.getElementById('map')?.dataset.selectUrl || `${location.pathname}?slot={slot}`;
+    return pattern.replace('{slot}', encodeURIComponent(name));
+  };
+  const open = (url) => htmx.ajax('GET', url, { target: '#sheet', swap: 'innerMorph' });
+
   const follow = () => {
     const panel = document.getElementById('panel');
     const name = panel?.dataset.slot ?? null;
@@ -19,13 +25,17 @@
     }
     document.querySelector(`#l${panel.dataset.selectedPosition} .free-slot`)?.setAttribute('aria-current', 'true');
     if (first) return;
-    const url = new URL(location.href);
-    url.search = new URLSearchParams({ slot: name });
-    history.replaceState(history.state, '', url);
+    history.replaceState(history.state, '', address(name) + location.hash);
     // Whoever chose with a key goes on in the form, and a screen reader hears what the sheet now says.
     if (!sheet.contains(document.activeElement)) sheet.focus({ preventScroll: true });
     sheet.scrollIntoView({ block: 'nearest' });
   };
+
+  // A touch on the map: morphed, so that a plate that was typed for one slot stays for the next.
+  document.addEventListener('lotline:select', (event) => {
+    event.preventDefault();
+    open(address(event.detail.name));
+  });
 
   // A new tab stays a new tab.
   const plain = (event) => !event.defaultPrevented && !event.button && !event.metaKey && !event.ctrlKey && !event.shiftKey;
@@ -33,7 +43,7 @@
     const link = event.target.closest('.free-slot');
     if (!link || !plain(event)) return;
     event.preventDefault();
-    htmx.ajax('GET', link.getAttribute('href'), { target: '#sheet', swap: 'innerMorph' });
+    open(link.getAttribute('href'));
   });
 
   document.addEventListener('htmx:after:swap', follow);

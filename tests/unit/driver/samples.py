@@ -55,7 +55,9 @@ PANELS = {
         slot=SLOT,
         form=FORM,
     ),
-    "unavailable": views.Panel("unavailable", "Taken.", "B74 is free.", slot=SLOT, next_step=NEXT),
+    "unavailable": views.Panel(
+        "unavailable", "Taken.", "B74 is free.", slot=SLOT, slot_state="occupied", next_step=NEXT
+    ),
     "full": views.Panel("full", "Riverside is full", "North Yard has 157 free.", next_step=NEXT),
     "closed": views.Panel("closed", "Riverside is closed", "For works until Mon 07:00."),
 }
@@ -149,6 +151,7 @@ CASES: dict[str, tuple[str, object]] = {
         "driver/lots.html",
         views.LotsPage(LOTS, MAP, views.Notice("The server counts anew.", tone="stale")),
     ),
+    "lots, live": ("driver/lots.html", views.LotsPage(LOTS, feed_url="/ws/lots?codes=north")),
     "lots, nothing found": ("driver/lots.html", views.LotsPage(NOTHING_FOUND)),
     "lots, none yet": ("driver/lots.html", views.LotsPage(NO_LOTS)),
     "lots, none yet, for an operator": (

@@ -49,7 +49,7 @@ def poisoned(value: Any) -> Any:
         return tuple(poisoned(item) for item in value)
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return value
-    kept = {"kind", "state", "tone", "start", "duration", "stylesheets", "scripts"}
+    kept = {"kind", "state", "slot_state", "tone", "start", "duration", "stylesheets", "scripts"}
     changes: dict[str, Any] = {}
     for field in dataclasses.fields(value):
         now = getattr(value, field.name)

@@ -1,0 +1,29 @@
+"""The lot and the slot that the path of a page names."""
+
+from starlette.requests import Request
+
+from app.bookings import problems
+from app.bookings.desk import Desk, run_again_on_conflict
+from app.core.errors import Problem
+from app.core.parts import part
+from app.slots.layout import LaidSlot, Layout
+
+
+async def lot_in_path(request: Request) -> Layout:
+    """The lot ``{lot}``. A Problem (404, 503) where there is none."""
+    code = request.path_params["lot"]
+    layout: Layout | None = await run_again_on_conflict(lambda: part(request, Desk).layouts.of_code(code))
+    if layout is None:
+        raise problems.no_such_lot(code)
+    return layout
+
+
+def slot_in_path(request: Request, layout: Layout) -> LaidSlot:
+    """The slot ``{slot}``, by its name in the lot. A Problem (404) where there is none."""
+    name = request.path_params["slot"]
+    found = layout.by_name.get(name)
+    if found is None:
+        raise Problem(
+            404, "no-such-slot", "There is no such slot", f"{layout.lot.name} has no slot {name!r}."
+        )
+    return found
