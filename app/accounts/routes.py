@@ -21,9 +21,7 @@ _NOTICES: dict[str, SignInNotice] = {"signed-out": "signed-out", "link": "link-e
 async def sign_in_page(request: Request) -> Response:
     """``GET /sign-in``."""
     notice: SignInNotice = _NOTICES.get(request.query_params.get("notice", ""), "")
-    return page(
-        "accounts/sign_in.html", SignInPage("", _own(request.query_params.get("next")), notice=notice)
-    )
+    return page("accounts/sign_in.html", SignInPage(_own(request.query_params.get("next")), notice=notice))
 
 
 async def sign_in(request: Request) -> Response:
@@ -34,7 +32,6 @@ async def sign_in(request: Request) -> Response:
     going = _own(sent.get("next"))
     if not name or not password:
         view = SignInPage(
-            "",
             going,
             name,
             name_error="" if name else "Give your name.",
@@ -45,7 +42,7 @@ async def sign_in(request: Request) -> Response:
         fit_text(name + password)
         secret = await service.sign_in(part(request, Database), name, password)
     except (Problem, ValueError):
-        view = SignInPage("", going, name, problem="Name and password do not fit together.")
+        view = SignInPage(going, name, problem="Name and password do not fit together.")
         return page("accounts/sign_in.html", view, 401)
     return _signed_in(request, secret, going)
 

@@ -16,7 +16,6 @@ class SignInPage:
     password, too many tries); the other two stand at their fields. The password never comes back.
     """
 
-    csrf: str
     next_url: str = ""
     name: str = ""
     name_error: str = ""

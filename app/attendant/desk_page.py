@@ -56,7 +56,7 @@ async def home(request: Request) -> views.HomePage:
                 to_do=late[lot.id],
             )
         )
-    return views.HomePage(account(request).name, tuple(rows), "")
+    return views.HomePage(account(request).name, tuple(rows))
 
 
 async def lot_page(
@@ -69,11 +69,8 @@ async def lot_page(
     counts = count(picture) if picture else None
     signs = counts.signs if counts else {}
     code = quote(layout.lot.code)
-    shown_map = (
-        part(request, LotMaps)
-        .of(layout)
-        .render(states, signs, f"/attendant/lots/{code}/slots/{{slot}}", pick="any")
-    )
+    lot_map = await part(request, LotMaps).of(layout)
+    shown_map = lot_map.render(states, signs, f"/attendant/lots/{code}/slots/{{slot}}", pick="any")
     legends = environment().get_template("slots/_legend.html").module
     numbers = counts.states if counts else dict.fromkeys(("free", "reserved", "occupied", "closed"), "–")
     if slot is not None and panel is None:
@@ -93,7 +90,6 @@ async def lot_page(
         arriving=await arriving(request, layout),
         just_now=await just_now(request, layout),
         slot=panel,
-        csrf="",
         stylesheets=("css/map.css",),
         scripts=("js/map.js",),
     )
@@ -190,7 +186,6 @@ async def slot_panel(request: Request, layout: Layout, slot: LaidSlot, **said: s
         facts=_facts(running, zone, now) if running else (),
         actions=_actions(state),
         day=day,
-        csrf="",
         idempotency_key=new_id(),
         version=version,
         tag=", ".join(filter(None, [running.entity_given if running else "", over])),

@@ -57,7 +57,6 @@ class HomePage:
 
     attendant: str
     lots: tuple[LotRow, ...]
-    csrf: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +238,6 @@ class SlotPanel:
     facts: tuple[Fact, ...]
     actions: tuple[Action, ...]
     day: Day
-    csrf: str
     idempotency_key: str
     version: int
     alert: str = ""
@@ -287,7 +285,6 @@ class LotPage:
     arriving: Arriving
     just_now: JustNow
     slot: SlotPanel | None
-    csrf: str
     stylesheets: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()
 

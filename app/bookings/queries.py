@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, literal, null, or_, select
+from sqlalchemy import func, literal, null, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.bookings.entity import as_compared
@@ -124,7 +124,7 @@ async def arriving(
 async def just_now(connection: AsyncConnection, lot_id: int, limit: int) -> list[Happened]:
     """What happened last in a lot, newest first."""
 
-    def part(table: Any, at: Any, what: str, *, fee: bool) -> Any:
+    def part(table: Any, at: Any, what: str, *, fee: bool, when: Any = None) -> Any:
         return (
             select(
                 at.label("at"),
@@ -136,13 +136,20 @@ async def just_now(connection: AsyncConnection, lot_id: int, limit: int) -> list
                 (table.c.currency if fee else null()).label("currency"),
             )
             .join_from(table, _SLOT, _SLOT.c.id == table.c.slot_id)
-            .where(table.c.lot_id == lot_id, at.is_not(None))
+            .where(table.c.lot_id == lot_id, at.is_not(None), true() if when is None else when)
             .order_by(at.desc())
             .limit(limit)
         )
 
     parts = [
-        part(RESERVATION, RESERVATION.c.created_at, "reserved", fee=False),
+        # Who drove up without having booked has only arrived.
+        part(
+            RESERVATION,
+            RESERVATION.c.created_at,
+            "reserved",
+            fee=False,
+            when=RESERVATION.c.arrived_at.is_distinct_from(RESERVATION.c.created_at),
+        ),
         part(RESERVATION, RESERVATION.c.arrived_at, "arrived", fee=False),
         part(HISTORY, HISTORY.c.ended_at, "left", fee=True),
     ]

@@ -37,7 +37,7 @@ async def booking_page(request: Request) -> BookingPage:
     shown_map = Markup("")
     if picture is not None and found.running is not None:
         # The page's layout is the picture's: positions and states are of one version.
-        shown_map = lot_map(request, picture.layout, picture, count(picture), [slot.position])
+        shown_map = await lot_map(request, picture.layout, picture, count(picture), [slot.position])
     link = f"{request.url.scheme}://{request.headers.get('host', '')}/bookings/{token}"
     running = found.running
     return BookingPage(
@@ -153,7 +153,6 @@ def _release(booked: Reservation, price: Price, now: datetime, token: str) -> Re
     asked = f"You pay {due.text()}." if due.amount_minor else "It costs nothing: it has not begun."
     return Release(
         action_url=f"/bookings/{token}/release",
-        csrf="",
         idempotency_key=new_id(),
         question=f"{asked} Somebody else may take the slot at once.",
         button="Release it",

@@ -53,7 +53,7 @@ async def lot_page(request: Request, layout: Layout, shown: Panel | None = None)
         hours_and_price=prices,
         nearest_url=f"/lots/{code}/nearest",
         feed_url=f"/ws/lots/{code}",
-        map=lot_map(request, layout, picture, counts, await _mine(request, layout)),
+        map=await lot_map(request, layout, picture, counts, await _mine(request, layout)),
         legend=legends.legend(counts.states),  # type: ignore[attr-defined]
         legend_attributes=legends.legend_attributes(_kinds(layout, counts)),  # type: ignore[attr-defined]
         lots=await lots.lot_list(request, "", lot.code),
@@ -63,11 +63,13 @@ async def lot_page(request: Request, layout: Layout, shown: Panel | None = None)
     )
 
 
-def lot_map(request: Request, layout: Layout, picture: Picture, counts: Counts, mine: list[int]) -> Markup:
+async def lot_map(
+    request: Request, layout: Layout, picture: Picture, counts: Counts, mine: list[int]
+) -> Markup:
     """The map with its states, for a driver."""
     shown = bytes(public_code(code) for code in picture.states)
     url = f"/lots/{quote(layout.lot.code)}/slots/{{slot}}"
-    return part(request, LotMaps).of(layout).render(shown, counts.signs, url, mine)
+    return (await part(request, LotMaps).of(layout)).render(shown, counts.signs, url, mine)
 
 
 async def panel_for(
@@ -150,7 +152,7 @@ def _free_list(layout: Layout, picture: Picture, counts: Counts, shown: Panel) -
     chosen = shown.slot.name if shown.slot else ""
     code = quote(layout.lot.code)
     by_area: dict[str, list[ListedSlot]] = {area.code: [] for area in layout.areas}
-    for slot in layout.by_rank:
+    for slot in sorted(layout.slots, key=lambda slot: (len(slot.name), slot.name)):
         state = STATES[public_code(picture.states[slot.position])]
         by_area[slot.area_code].append(
             ListedSlot(

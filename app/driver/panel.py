@@ -165,7 +165,6 @@ def book(
     form = BookingForm(
         action_url=url,
         refresh_url=url,
-        csrf="",
         idempotency_key=new_id(),
         slot_identifier=slot.identifier,
         entity=Field(choices.entity, errors.get("entity", "")),

@@ -89,7 +89,6 @@ class LotList:
     lots_at_all: int
     refresh_url: str
     search_url: str = "/"
-    may_import: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +132,6 @@ class BookingForm:
 
     action_url: str
     refresh_url: str
-    csrf: str
     idempotency_key: str
     slot_identifier: str
     entity: Field
@@ -278,7 +276,6 @@ class Release:
     """The form that ends the booking; `question` says what follows, such as "You pay €3.00. …"."""
 
     action_url: str
-    csrf: str
     idempotency_key: str
     question: str
     button: str

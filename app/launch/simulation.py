@@ -29,6 +29,9 @@ MEAN_WAY_S = 4 * 60
 # Who comes without having booked stands there at once.
 DRIVES_UP = 0.6
 PREMIUM, CHARGING, ACCESSIBLE = 0.12, 0.05, 0.04
+# Who looks for a place of their own takes one anywhere, rather near than far; the others get the nearest.
+CHOOSES = 0.55
+NEARNESS = 1.6
 _LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"
 
 log = structlog.get_logger()
@@ -36,10 +39,14 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Driver:
-    """One made-up driver; times in seconds. ``way_s`` is None for who is there already."""
+    """One made-up driver; times in seconds. ``way_s`` is None for who is there already.
+
+    ``place`` is where they would like to stand, from 0 (at the gate) to 1; None takes what is nearest.
+    """
 
     plate: str
     wish: Wish
+    place: float | None
     way_s: float | None
     stay_s: float
 
@@ -53,7 +60,17 @@ def made_up_driver(source: random.Random) -> Driver:
         accessible=source.random() < ACCESSIBLE,
     )
     way_s = None if source.random() < DRIVES_UP else source.expovariate(1 / MEAN_WAY_S)
-    return Driver(f"{letters} {source.randrange(10000):04}", wish, way_s, stay_s(source))
+    place = source.random() ** NEARNESS if source.random() < CHOOSES else None
+    return Driver(f"{letters} {source.randrange(10000):04}", wish, place, way_s, stay_s(source))
+
+
+def chosen_slot(driver: Driver, layout: Layout) -> str | None:
+    """The slot at the driver's place that fits their wish; None where the nearest will do."""
+    groups = {number for group in layout.groups(driver.wish) for number in group}
+    fitting = [slot for slot in layout.by_rank if slot.class_number in groups]
+    if driver.place is None or not fitting:
+        return None
+    return fitting[min(int(driver.place * len(fitting)), len(fitting) - 1)].identifier
 
 
 def stay_s(source: random.Random) -> float:
@@ -75,7 +92,7 @@ async def simulate(
     layout = await desk.layouts.of_code(lot)
     if layout is None:
         raise ValueError(f"There is no lot called {lot}.")
-    visit = _Visit(desk, lot, source, sleep)
+    visit = _Visit(desk, layout, source, sleep)
     there = await _still_there(desk, layout)
     missing = 0 if there else int(FIRST_FILL * len(layout.by_rank))
     async with asyncio.TaskGroup() as visits:
@@ -100,20 +117,30 @@ class _Visit:
     """How a driver's visit goes. What the desk refuses ends it: a full lot, a faster hand."""
 
     def __init__(
-        self, desk: Desk, lot: str, source: random.Random, sleep: Callable[[float], Awaitable[None]]
+        self, desk: Desk, layout: Layout, source: random.Random, sleep: Callable[[float], Awaitable[None]]
     ) -> None:
         self._desk = desk
-        self._lot = lot
+        self._layout = layout
         self._source = source
         self._sleep = sleep
 
     async def begin(self, driver: Driver, visits: asyncio.TaskGroup) -> None:
         """Books a slot; the rest of the visit happens in ``visits``."""
-        request = ReserveRequest(
-            driver.plate, lot=self._lot, wish=driver.wish, source=SOURCE, arrived=driver.way_s is None
+        anywhere = ReserveRequest(
+            driver.plate,
+            lot=self._layout.lot.code,
+            wish=driver.wish,
+            source=SOURCE,
+            arrived=driver.way_s is None,
         )
+        there = chosen_slot(driver, self._layout)
         try:
-            reserved = await reserve(self._desk, request)
+            try:
+                reserved = await reserve(self._desk, replace(anywhere, slot=there))
+            except Problem as problem:
+                if problem.type != "slot-taken":
+                    raise
+                reserved = await reserve(self._desk, anywhere)
         except Problem as problem:
             log.info("simulation.turned_away", type=problem.type)
             return

@@ -31,7 +31,7 @@ class Program:
 
 
 class Supervisor:
-    """Keeps programs alive. Each runs in a session of its own, so that Ctrl-C reaches only the supervisor."""
+    """Keeps programs alive, each in a process group of its own: Ctrl-C reaches only the supervisor."""
 
     def __init__(
         self,

@@ -8,7 +8,7 @@
   'use strict';
   const NS = 'http://www.w3.org/2000/svg';
   const LEVELS = [['glyphs', 3.6], ['words', 5.5], ['small', 9], ['numbers', 10]];
-  const DESK = 640, TOUCH_PX = 22, MOST_RINGS = 12, LEGIBLE_K = 3.6, CLOSE_K = 5.6, MOST_K = 40;
+  const DESK = 640, TOUCH_PX = 22, MOST_RINGS = 12, LEGIBLE_K = 3.6, WATCHED_K = 2, CLOSE_K = 5.6, MOST_K = 40;
   let stop = null;
 
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
@@ -39,8 +39,14 @@
     }
     const least = () => Math.min(fit(wide, high), CLOSE_K);
 
-    /* First the main part of the lot; if that is too small to read, as much of it as is legible, by the gate. */
+    /* First the main part of the lot; if that is too small to read, as much of it as is legible, by the gate.
+       Whoever watches all of it all day (any slot may be picked) gets all of it on a desk. */
     function goHome() {
+      if (root.dataset.pick === 'any' && W >= DESK) {
+        k = Math.max(fit(wide, high), WATCHED_K);
+        centre = [left + wide / 2, top + high / 2];
+        return;
+      }
       k = Math.max(fit(home[2], home[3]), W < DESK ? LEGIBLE_K : LEGIBLE_K - 0.4);
       centre = [home[0] + home[2] / 2, home[1] + home[3] / 2];
       const gate = one('.gate'), [w, h] = turned ? [H / k, W / k] : [W / k, H / k];

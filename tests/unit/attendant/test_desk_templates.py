@@ -58,7 +58,6 @@ PAGE = LotPage(
     arriving=ARRIVING,
     just_now=JUST_NOW,
     slot=PANEL,
-    csrf="token",
     stylesheets=("css/map.css",),
     scripts=("js/map.js",),
 )
@@ -66,7 +65,7 @@ EMPTY_PAGE = replace(
     PAGE, results=Results(), todo=Todo(()), arriving=Arriving((), "today"), just_now=JustNow(()), slot=None
 )
 UNBUILT = LotRow("y", "New", "Quay", None, None, None, None)
-LOTS = HomePage("Mara K.", (LotRow("x", "Lot", "Street", 1, 2, 3, 4, 5), UNBUILT), "t")
+LOTS = HomePage("Mara K.", (LotRow("x", "Lot", "Street", 1, 2, 3, 4, 5), UNBUILT))
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +86,7 @@ def every_view() -> Iterator[tuple[str, Any]]:
     yield from (("attendant/_arriving.html", view) for view in (ARRIVING, Arriving((), "today")))
     yield from (("attendant/_just_now.html", view) for view in (JUST_NOW, JustNow(())))
     yield from (("attendant/lot.html", view) for view in (PAGE, EMPTY_PAGE))
-    yield from (("attendant/lots.html", view) for view in (LOTS, HomePage("M", (), "t")))
+    yield from (("attendant/lots.html", view) for view in (LOTS, HomePage("M", ())))
     notices: tuple[SignInNotice, ...] = ("", "signed-out", "link-expired", "session-ended")
     yield from (("accounts/sign_in.html", SignInPage("t", notice=notice)) for notice in notices)
     yield "accounts/sign_in.html", SignInPage("t", "/attendant", HOSTILE, "Bad.", "Bad.", HOSTILE)
@@ -112,7 +111,7 @@ def test_every_form_that_changes_a_slot_carries_its_guards(templates: Environmen
         assert f'action="{URL}/{action.name}"' in form
         assert f'hx-post="{URL}/{action.name}"' in form
         assert 'method="post"' in form
-        for field in ("csrf", "idempotency_key", "version"):
+        for field in ("idempotency_key", "version"):
             assert f'name="{field}"' in form
 
 

@@ -25,7 +25,6 @@ SLOT = views.PanelSlot("B75", 74, "Area B, 60 m from Gate 1", "$2.40", "/ hour",
 FORM = views.BookingForm(
     action_url="/lots/riverside/bookings",
     refresh_url="/lots/riverside?slot=B75",
-    csrf="a-csrf-token",
     idempotency_key="a-key",
     slot_identifier="riverside-B75",
     entity=views.Field("KWD 3390"),
@@ -114,9 +113,7 @@ BOOKING = views.BookingPage(
     map=MAP,
     running=RUNNING,
     ended=None,
-    release=views.Release(
-        "/bookings/token/release", "a-csrf-token", "a-key", "You pay $3.00.", "Release B75"
-    ),
+    release=views.Release("/bookings/token/release", "a-key", "You pay $3.00.", "Release B75"),
     qr=Markup("<svg></svg>"),
     short_code="7Q2M 4KX9",
     link="https://example.test/bookings/token",
@@ -154,10 +151,6 @@ CASES: dict[str, tuple[str, object]] = {
     "lots, live": ("driver/lots.html", views.LotsPage(LOTS, feed_url="/ws/lots?codes=north")),
     "lots, nothing found": ("driver/lots.html", views.LotsPage(NOTHING_FOUND)),
     "lots, none yet": ("driver/lots.html", views.LotsPage(NO_LOTS)),
-    "lots, none yet, for an operator": (
-        "driver/lots.html",
-        views.LotsPage(replace(NO_LOTS, may_import=True)),
-    ),
     "list of lots": ("driver/_lot_list.html", LOTS),
     "free list": ("driver/_free_list.html", FREE_LIST),
     "time and price": ("driver/_running.html", RUNNING),
