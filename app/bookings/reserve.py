@@ -19,7 +19,7 @@ from app.core.errors import Problem, Unavailable
 from app.core.ids import new_id, sign_id
 from app.core.redis import REDIS_IS_GONE
 from app.payments.queries import price_in_force, price_of
-from app.slots.layout import Layout, Wish
+from app.slots.layout import Frame, Layout, Wish
 from app.slots.models import State
 from app.slots.status import LotKey, NotBuilt, OtherOrder, Proposal
 
@@ -30,9 +30,9 @@ ROUNDS_BEFORE_503 = 20
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A slot to try: as Redis proposed it (with the class it must still have), or as it was named."""
+    """A slot to try, as it was named, or as Redis proposed it: then with the class it must still have."""
 
-    slot_id: int
+    where: dict[str, Any]
     class_number: int | None = None
 
 
@@ -64,41 +64,47 @@ async def reserve(desk: Desk, request: ReserveRequest) -> Reserved:
 async def _reserve(desk: Desk, request: ReserveRequest) -> Reserved:
     if request.slot is not None:
         return await _reserve_named(desk, request)
-    layout = None
+    lot_id = None
     if request.lot is not None:
-        layout = await run_again_on_conflict(lambda: desk.layouts.of_code(request.lot or ""))
-        if layout is None:
+        frame = await run_again_on_conflict(lambda: _frame(desk, request.lot or ""))
+        if frame is None:
             await _refuse_wrong_fields(desk, request)
             raise problems.no_such_lot(request.lot)
-        reserved = await _reserve_proposed(desk, request, layout)
+        lot_id = frame.lot_id
+        reserved = await _reserve_proposed(desk, request, frame)
         if reserved is not None:
             return reserved
-    taken = await run_again_on_conflict(lambda: _take(desk, request, layout.lot_id if layout else None, None))
+    taken = await run_again_on_conflict(lambda: _take(desk, request, lot_id, None))
     return await _announce(desk, taken)
 
 
-async def _reserve_proposed(desk: Desk, request: ReserveRequest, layout: Layout) -> Reserved | None:
+async def _frame(desk: Desk, code: str) -> Frame | None:
+    lot_id = await desk.layouts.id_of(code)
+    return None if lot_id is None else await desk.layouts.frame(lot_id)
+
+
+async def _reserve_proposed(desk: Desk, request: ReserveRequest, frame: Frame) -> Reserved | None:
     """Tries what Redis proposes; ``None`` where SQL had better choose."""
-    groups = layout.groups(request.wish)
-    lot = LotKey(layout.lot_id, layout.lot.order_version)
-    if not groups or layout.lot.closed:
+    groups = frame.groups(request.wish)
+    lot = LotKey(frame.lot_id, frame.lot.order_version)
+    if not groups or frame.lot.closed:
         return None
     for _ in range(CANDIDATES_BEFORE_SQL):
         try:
             proposals = await desk.status.propose(lot, groups, 1)
         except (NotBuilt, OtherOrder) as reason:
-            desk.layouts.forget(layout.lot_id)
+            desk.layouts.forget(frame.lot_id)
             metrics.PICKED_BY_SQL.labels(type(reason).__name__).inc()
             return None
         except REDIS_IS_GONE as error:
             metrics.REDIS_FAULTS.labels("propose").inc()
             metrics.PICKED_BY_SQL.labels("redis-gone").inc()
-            log.warning("status.redis_gone", step="propose", lot=layout.lot_id, error=repr(error))
+            log.warning("status.redis_gone", step="propose", lot=frame.lot_id, error=repr(error))
             return None
-        if not proposals or proposals[0].rank >= len(layout.by_rank):
+        if not proposals:
             metrics.PICKED_BY_SQL.labels("nothing-proposed").inc()
             return None
-        reserved = await _try_proposal(desk, request, layout, proposals[0])
+        reserved = await _try_proposal(desk, request, frame, proposals[0])
         if reserved is not None:
             return reserved
         metrics.CANDIDATES_LOST.inc()
@@ -107,19 +113,19 @@ async def _reserve_proposed(desk: Desk, request: ReserveRequest, layout: Layout)
 
 
 async def _try_proposal(
-    desk: Desk, request: ReserveRequest, layout: Layout, proposal: Proposal
+    desk: Desk, request: ReserveRequest, frame: Frame, proposal: Proposal
 ) -> Reserved | None:
-    candidate = _Candidate(layout.by_rank[proposal.rank].id, proposal.class_number)
+    candidate = _Candidate({"lot_id": frame.lot_id, "rank": proposal.rank}, proposal.class_number)
     try:
-        taken = await run_again_on_conflict(lambda: _take(desk, request, layout.lot_id, candidate))
+        taken = await run_again_on_conflict(lambda: _take(desk, request, frame.lot_id, candidate))
     except _Lost:
-        await _put_right(desk, candidate.slot_id)
+        await _put_right(desk, candidate)
         return None
     except Problem:
-        await _release(desk, layout, proposal)
+        await _release(desk, frame, proposal)
         raise
     if taken.moved is None:
-        await _release(desk, layout, proposal)
+        await _release(desk, frame, proposal)
     return await _announce(desk, taken)
 
 
@@ -132,7 +138,7 @@ async def _reserve_named(desk: Desk, request: ReserveRequest) -> Reserved:
     if named is None or (request.lot is not None and named.lot_code != request.lot):
         await _refuse_wrong_fields(desk, request)
         raise problems.no_such_slot(request.slot or "")
-    candidate = _Candidate(named.slot_id)
+    candidate = _Candidate({"id": named.slot_id})
     try:
         taken = await run_again_on_conflict(lambda: _take(desk, request, named.lot_id, candidate))
     except _Lost:
@@ -178,7 +184,7 @@ async def _choose(
     connection: Any, request: ReserveRequest, lot_id: int | None, candidate: _Candidate | None
 ) -> records.SlotRow:
     if candidate is not None:
-        slot = await records.slot_by(connection, id=candidate.slot_id)
+        slot = await records.slot_by(connection, **candidate.where)
         if slot is None or slot.lot_closed:
             raise _Lost
         return slot
@@ -262,18 +268,18 @@ async def _announce(desk: Desk, taken: _Taken) -> Reserved:
     return taken.reserved
 
 
-async def _put_right(desk: Desk, slot_id: int) -> None:
+async def _put_right(desk: Desk, candidate: _Candidate) -> None:
     """Redis proposed a slot that SQL says is not free: tells Redis what SQL knows."""
     async with desk.database.look() as connection:
-        slot = await records.slot_by(connection, id=slot_id)
+        slot = await records.slot_by(connection, **candidate.where)
     if slot is None:
         return
     await desk.publish([records.as_known(slot)])
 
 
-async def _release(desk: Desk, layout: Layout, proposal: Proposal) -> None:
+async def _release(desk: Desk, frame: Frame, proposal: Proposal) -> None:
     try:
-        await desk.status.release(LotKey(layout.lot_id, layout.lot.order_version), [proposal.rank])
+        await desk.status.release(LotKey(frame.lot_id, frame.lot.order_version), [proposal.rank])
     except REDIS_IS_GONE:
         metrics.REDIS_FAULTS.labels("release").inc()
 

@@ -2,9 +2,11 @@
 
 import math
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +17,14 @@ from app.slots.models import Area, Lot, Size, Slot, SlotClass, SlotState
 # How long a process may believe that a layout is still the newest. A stale one can't book wrongly
 # (SQL checks the class), it can only propose less well.
 BELIEVE_S = 1.0
+KEPT_FRAMES = 20_000
+KEPT_LAYOUTS = 128
+Kept = TypeVar("Kept")
+_LOT = Lot.__table__  # type: ignore[attr-defined]
+_AREA = Area.__table__  # type: ignore[attr-defined]
+_SLOT = Slot.__table__  # type: ignore[attr-defined]
+_CLASS = SlotClass.__table__  # type: ignore[attr-defined]
+_STATE = SlotState.__table__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -59,14 +69,12 @@ class LaidSlot:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """One version of a lot. ``slots`` stand by position, ``classes`` by number."""
+class Frame:
+    """A lot without its slots: all that giving one out needs. ``classes`` stand by number."""
 
     lot: Lot
     areas: tuple[Area, ...]
     classes: dict[int, SlotClass]
-    slots: tuple[LaidSlot, ...]
-    area_codes: dict[int, str] = field(default_factory=dict)
 
     @property
     def lot_id(self) -> int:
@@ -74,16 +82,8 @@ class Layout:
         return self.lot.id
 
     @cached_property
-    def by_rank(self) -> tuple[LaidSlot, ...]:
-        return tuple(sorted(self.slots, key=lambda slot: slot.rank))
-
-    @cached_property
-    def by_name(self) -> dict[str, LaidSlot]:
-        return {slot.name: slot for slot in self.slots}
-
-    @cached_property
-    def by_id(self) -> dict[int, LaidSlot]:
-        return {slot.id: slot for slot in self.slots}
+    def area_codes(self) -> dict[int, str]:
+        return {one.id: one.code for one in self.areas if one.id is not None}
 
     def groups(self, wish: Wish) -> list[list[int]]:
         """Class numbers that fit, in groups that are equally good: standard first, then premium."""
@@ -100,94 +100,131 @@ class Layout:
         return [group for group in fitting.values() if group]
 
 
+@dataclass(frozen=True)
+class Layout(Frame):
+    """One version of a whole lot. ``slots`` stand by position."""
+
+    slots: tuple[LaidSlot, ...] = ()
+
+    @cached_property
+    def by_rank(self) -> tuple[LaidSlot, ...]:
+        return tuple(sorted(self.slots, key=lambda slot: slot.rank))
+
+    @cached_property
+    def by_name(self) -> dict[str, LaidSlot]:
+        return {slot.name: slot for slot in self.slots}
+
+    @cached_property
+    def by_id(self) -> dict[int, LaidSlot]:
+        return {slot.id: slot for slot in self.slots}
+
+
 class Layouts:
-    """The layouts that this process has read."""
+    """What this process has read of lots: frames of all that are booked in, layouts of those looked at."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[int, tuple[float, Layout]] = {}
         self._ids: dict[str, int] = {}
+        self._checked: dict[int, float] = {}
+        self._frames: OrderedDict[int, Frame] = OrderedDict()
+        self._layouts: OrderedDict[int, Layout] = OrderedDict()
 
     async def of_code(self, code: str) -> Layout | None:
         """The layout of the lot with this code, or ``None`` where there is no such lot."""
-        lot_id = self._ids.get(code)
-        if lot_id is None:
+        lot_id = await self.id_of(code)
+        return None if lot_id is None else await self.of(lot_id)
+
+    async def id_of(self, code: str) -> int | None:
+        """The number of the lot with this code; a lot's code never changes."""
+        if code not in self._ids:
             async with self._database.look() as connection:
-                lot_id = (
-                    await connection.execute(select(Lot.id).where(Lot.code == code))  # type: ignore[call-overload]
-                ).scalar_one_or_none()
+                found = await connection.execute(select(_LOT.c.id).where(_LOT.c.code == code))
+                lot_id: int | None = found.scalar_one_or_none()
             if lot_id is None:
                 return None
             self._ids[code] = lot_id
-        return await self.of(lot_id)
+        return self._ids[code]
 
-    async def of(self, lot_id: int) -> Layout | None:
-        """The layout of a lot, at most ``BELIEVE_S`` old."""
-        checked_at, layout = self._known.get(lot_id, (0.0, None))
-        if layout is not None and time.monotonic() - checked_at < BELIEVE_S:
-            return layout
+    async def frame(self, lot_id: int) -> Frame | None:
+        """The frame of a lot, at most ``BELIEVE_S`` old."""
+        known = self._frames.get(lot_id)
+        if known is not None and time.monotonic() - self._checked[lot_id] < BELIEVE_S:
+            return known
         now = time.monotonic()
         async with self._database.look() as connection:
             lot = await read_lot(connection, lot_id)
             if lot is None:
-                self._known.pop(lot_id, None)
                 return None
-            if layout is None or layout.lot != lot:
-                layout = await read_layout(connection, lot)
-        self._known[lot_id] = (now, layout)
-        return layout
+            if known is None or known.lot != lot:
+                known = await read_frame(connection, lot)
+        self._checked[lot_id] = now
+        _keep(self._frames, lot_id, known, KEPT_FRAMES)
+        return known
+
+    async def of(self, lot_id: int) -> Layout | None:
+        """The layout of a lot, at most ``BELIEVE_S`` old."""
+        frame = await self.frame(lot_id)
+        if frame is None:
+            return None
+        known = self._layouts.get(lot_id)
+        if known is None or known.lot != frame.lot:
+            async with self._database.look() as connection:
+                known = await read_layout(connection, frame)
+        _keep(self._layouts, lot_id, known, KEPT_LAYOUTS)
+        return known
 
     def forget(self, lot_id: int) -> None:
-        """Read anew at the next use."""
-        _, layout = self._known.get(lot_id, (0.0, None))
-        if layout is not None:
-            self._known[lot_id] = (float("-inf"), layout)
+        """Look whether it has changed at the next use."""
+        self._checked[lot_id] = float("-inf")
+
+
+def _keep(store: OrderedDict[int, Kept], lot_id: int, value: Kept, limit: int) -> None:
+    store[lot_id] = value
+    store.move_to_end(lot_id)
+    while len(store) > limit:
+        store.popitem(last=False)
 
 
 async def read_lot(connection: AsyncConnection, lot_id: int) -> Lot | None:
-    row = (
-        (await connection.execute(select(Lot.__table__).where(Lot.__table__.c.id == lot_id)))  # type: ignore[attr-defined]
-        .mappings()
-        .one_or_none()
-    )
+    """The lot's row as it is now."""
+    row = (await connection.execute(select(_LOT).where(_LOT.c.id == lot_id))).mappings().one_or_none()
     return None if row is None else Lot(**row)
 
 
-async def read_layout(connection: AsyncConnection, lot: Lot) -> Layout:
-    """Reads the whole of one lot, within one look."""
-    area, slot = Area.__table__, Slot.__table__  # type: ignore[attr-defined]
-    state, kind = SlotState.__table__, SlotClass.__table__  # type: ignore[attr-defined]
-    areas = (
-        await connection.execute(select(area).where(area.c.lot_id == lot.id).order_by(area.c.code))
-    ).mappings()
-    classes = (
-        await connection.execute(select(kind).where(kind.c.lot_id == lot.id).order_by(kind.c.number))
-    ).mappings()
+async def read_frame(connection: AsyncConnection, lot: Lot) -> Frame:
+    """Reads a lot's areas and classes."""
+    areas = await connection.execute(select(_AREA).where(_AREA.c.lot_id == lot.id).order_by(_AREA.c.code))
+    kinds = await connection.execute(
+        select(_CLASS).where(_CLASS.c.lot_id == lot.id).order_by(_CLASS.c.number)
+    )
+    return Frame(
+        lot=lot,
+        areas=tuple(Area(**row) for row in areas.mappings()),
+        classes={row["number"]: SlotClass(**row) for row in kinds.mappings()},
+    )
+
+
+async def read_layout(connection: AsyncConnection, frame: Frame) -> Layout:
+    """Reads a lot's slots."""
     rows = await connection.execute(
         select(
-            slot.c.id,
-            slot.c.identifier,
-            slot.c.name,
-            slot.c.position,
-            slot.c.rank,
-            state.c.class_number,
-            area.c.code.label("area_code"),
-            slot.c.size,
-            slot.c.premium,
-            slot.c.accessible,
-            slot.c.charging,
-            slot.c.outline,
+            _SLOT.c.id,
+            _SLOT.c.identifier,
+            _SLOT.c.name,
+            _SLOT.c.position,
+            _SLOT.c.rank,
+            _STATE.c.class_number,
+            _AREA.c.code.label("area_code"),
+            _SLOT.c.size,
+            _SLOT.c.premium,
+            _SLOT.c.accessible,
+            _SLOT.c.charging,
+            _SLOT.c.outline,
         )
-        .join_from(slot, state, state.c.slot_id == slot.c.id)
-        .join(area, area.c.id == slot.c.area_id)
-        .where(slot.c.lot_id == lot.id)
-        .order_by(slot.c.position)
+        .join_from(_SLOT, _STATE, _STATE.c.slot_id == _SLOT.c.id)
+        .join(_AREA, _AREA.c.id == _SLOT.c.area_id)
+        .where(_SLOT.c.lot_id == frame.lot_id)
+        .order_by(_SLOT.c.position)
     )
-    laid_areas = tuple(Area(**row) for row in areas)
-    return Layout(
-        lot=lot,
-        areas=laid_areas,
-        classes={row["number"]: SlotClass(**row) for row in classes},
-        slots=tuple(LaidSlot(**{**row, "size": Size(row["size"])}) for row in rows.mappings()),
-        area_codes={one.id: one.code for one in laid_areas if one.id is not None},
-    )
+    slots = tuple(LaidSlot(**{**row, "size": Size(row["size"])}) for row in rows.mappings())
+    return Layout(frame.lot, frame.areas, frame.classes, slots)

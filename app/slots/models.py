@@ -115,6 +115,7 @@ class Slot(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("lot_id", "name"),
         UniqueConstraint("lot_id", "position"),
+        UniqueConstraint("lot_id", "rank"),
         CheckConstraint(f"size IN ({_words(Size)})", name="slot_size"),
     )
 

@@ -12,7 +12,7 @@ from app.core import metrics
 from app.core.db import Database
 from app.slots.layout import read_lot
 from app.slots.models import Lot, SlotState, State, StatusOutbox
-from app.slots.status import LotKey, NotBuilt, OtherOrder, SlotChange, Status
+from app.slots.status import LotKey, NotBuilt, OtherOrder, SlotChange, Status, Superseded
 
 log = structlog.get_logger()
 BATCH = 2_000
@@ -59,13 +59,16 @@ async def rebuild_lot(database: Database, status: Status, lot_id: int) -> None:
     if lot is None:
         return
     key = LotKey(lot_id, lot.order_version)
-    await status.epoch(fresh=True)
-    await status.begin(key, lot.layout_version)
+    await status.begin_epoch()
+    begun = await status.begin(key, lot.layout_version)
     async with database.look() as connection:
         rows = (await connection.execute(select(_STATE).where(_STATE.c.lot_id == lot_id))).all()
     for start in range(0, len(rows), BATCH):
         await status.apply(key, map(_change, rows[start : start + BATCH]), publish=False)
-    await status.finish(key, lot.layout_version, built=True)
+    try:
+        await status.finish(key, lot.layout_version, built=True, begun=begun)
+    except Superseded:
+        return
     metrics.REBUILDS.inc()
     log.info("status.rebuilt", lot=lot_id, slots=len(rows))
 

@@ -36,6 +36,10 @@ class OtherOrder(Exception):
     """The lot's ranks were given anew since the caller read its layout."""
 
 
+class Superseded(Exception):
+    """Another rebuild of the lot has begun since: it clears what this one loaded, and ends it all."""
+
+
 @dataclass(frozen=True)
 class Proposal:
     """A slot that Redis believes free, leased to the caller for ``LEASE_MS``."""
@@ -123,7 +127,7 @@ class Status:
             keys,
             [
                 _key(lot.lot_id, "free:"),
-                await self.epoch(),
+                await self._epoch_in_force(),
                 lot.order_version,
                 count,
                 LEASE_MS,
@@ -146,7 +150,7 @@ class Status:
         arguments: list[int | str] = [
             _key(lot.lot_id, "free:"),
             lot_channel(lot.lot_id) if publish else "",
-            await self.epoch(),
+            await self._epoch_in_force(),
             lot.order_version,
         ]
         for one in changes:
@@ -156,23 +160,34 @@ class Status:
         self._check(answer[0])
         return int(answer[1])
 
-    async def begin(self, lot: LotKey, layout_version: int) -> None:
-        """Forgets one lot and takes it into the epoch in force; it is unknown until ``finish``."""
+    async def begin(self, lot: LotKey, layout_version: int) -> int:
+        """Forgets one lot and takes it into the epoch in force; it is unknown until ``finish``.
+
+        Returns the number that names this rebuild. Raises NotBuilt where no epoch is in force.
+        """
         keys = [_key(lot.lot_id, name) for name in ("meta", "slots", "leases", "classes")]
         prefix = _key(lot.lot_id, "free:")
-        await _begin(self._redis, keys, [prefix, await self.epoch(), lot.order_version, layout_version])
+        epoch = await self._epoch_in_force()
+        return int(await _begin(self._redis, keys, [prefix, epoch, lot.order_version, layout_version]))
 
-    async def finish(self, lot: LotKey, layout_version: int, *, built: bool) -> None:
-        """Says that a lot is built, or that its layout grew; viewers read it anew."""
+    async def finish(
+        self, lot: LotKey, layout_version: int, *, built: bool, begun: int | None = None
+    ) -> None:
+        """Says that a lot is built, or that its layout grew; viewers read it anew.
+
+        ``begun`` is what ``begin`` returned. Raises NotBuilt, OtherOrder, and Superseded where another
+        rebuild has begun since.
+        """
         answer = await _finish(
             self._redis,
             [_key(lot.lot_id, "meta")],
             [
                 lot_channel(lot.lot_id),
-                await self.epoch(),
+                await self._epoch_in_force(),
                 lot.order_version,
                 layout_version,
                 "1" if built else "0",
+                "" if begun is None else begun,
             ],
         )
         self._check(answer[0])
@@ -210,6 +225,13 @@ class Status:
         replication = await self._redis.info("replication")
         return f"{server['run_id'][:12]}.{replication['master_replid'][:12]}.{self._incarnation[:12]}"
 
+    async def _epoch_in_force(self) -> str:
+        """Without an epoch nothing can be told from what an earlier life has left."""
+        epoch = await self.epoch()
+        if not epoch:
+            raise NotBuilt
+        return epoch
+
     async def _read_epoch(self) -> str:
         stored = await self._redis.get(EPOCH_KEY)
         if not stored:
@@ -222,5 +244,7 @@ class Status:
             return
         if word == b"order":
             raise OtherOrder
+        if word == b"begun":
+            raise Superseded
         self._epoch = ""
         raise NotBuilt

@@ -180,6 +180,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("identifier"),
         sa.UniqueConstraint("lot_id", "name"),
         sa.UniqueConstraint("lot_id", "position"),
+        sa.UniqueConstraint("lot_id", "rank"),
     )
     op.create_table(
         "slot_class",

@@ -14,6 +14,8 @@ from app.slots.importers.rows import Row, Stall
 CLEAR_M = 3.2
 """Half of a usual aisle: a sign that far from every stall stands in the middle of it."""
 LEAST_CLEAR_M = 1.0
+LABEL_M, LABEL_CLEAR_M = 7.0, 2.0
+"""The count stands beside the letter, along the aisle: there, too, it should be over no slot."""
 _STEPS_M = (2.6, CLEAR_M, 4.0, 6.0, 9.0)
 
 
@@ -30,10 +32,15 @@ def place_sign(area: Area, stalls: Sequence[Stall], tree: STRtree, floor: Polygo
     points = shapely.points(candidates)
     indexes, gaps = tree.query_nearest(points, return_distance=True, all_matches=False)
     inside = shapely.contains(floor, points)
+    # Right of the letter, or below it where the aisle runs down the page.
+    dx, dy = (1, 0) if abs(aisle[0].dx) >= abs(aisle[0].dy) else (0, 1)
+    labels = shapely.points([(x + LABEL_M * dx, y + LABEL_M * dy) for x, y in candidates])
+    label_gaps = tree.query_nearest(labels, return_distance=True, all_matches=False)[1]
     costs = []
-    for n, (point, gap) in enumerate(zip(candidates, gaps, strict=True)):
+    for n, (point, gap, label_gap) in enumerate(zip(candidates, gaps, label_gaps, strict=True)):
         foreign = stalls[indexes[1][n]].number not in own
         cost = math.dist(point, target) + 40.0 * foreign + 25.0 * (not inside[n])
+        cost += 20.0 * max(0.0, LABEL_CLEAR_M - label_gap)
         cost += 30.0 * max(0.0, CLEAR_M - gap) + 10_000.0 * (gap < LEAST_CLEAR_M)
         costs.append((cost, n))
     best = candidates[min(costs)[1]]

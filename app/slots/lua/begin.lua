@@ -1,7 +1,7 @@
 -- Begins the rebuild of one lot: forgets all that was known of it and takes on the epoch.
 -- From here on applies are taken; proposals wait until the lot is built.
 --
--- KEYS[1]  lot:{id}:meta     hash: epoch, built, order, layout, seq
+-- KEYS[1]  lot:{id}:meta     hash: epoch, built, order, layout, seq, begun
 -- KEYS[2]  lot:{id}:slots    8 bytes a rank
 -- KEYS[3]  lot:{id}:leases   sorted set
 -- KEYS[4]  lot:{id}:classes  set: class numbers that have a free set
@@ -9,7 +9,8 @@
 -- ARGV[2]  epoch
 -- ARGV[3]  order version
 -- ARGV[4]  layout version
--- Returns  the sequence number, which goes on so that no viewer takes an old number for a new one
+-- Returns  the sequence number, which goes on so that no viewer takes an old number for a new one; it
+--          names this rebuild, which alone may end as the lot's built state
 -- Life     the keys live until the next rebuild
 for _, class in ipairs(redis.call('SMEMBERS', KEYS[4])) do
   redis.call('DEL', ARGV[1] .. class)
@@ -17,4 +18,6 @@ end
 redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
 redis.call('HDEL', KEYS[1], 'built')
 redis.call('HSET', KEYS[1], 'epoch', ARGV[2], 'order', ARGV[3], 'layout', ARGV[4])
-return redis.call('HINCRBY', KEYS[1], 'seq', 1)
+local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
+redis.call('HSET', KEYS[1], 'begun', seq)
+return seq

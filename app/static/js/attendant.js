@@ -54,7 +54,15 @@
   });
   document.addEventListener('lotline:tick', ({ detail }) => {
     const chosen = slot();
-    if (chosen && detail?.changed?.includes(Number(chosen.dataset.selectedPosition)) && !busy()) open(chosen.dataset.url);
+    if (chosen && detail?.changed?.includes(Number(chosen.dataset.selectedPosition)) && !busy()) open(chosen.dataset.url, chosen);
+  });
+  // What the feed asked for may say nothing new: then the words of the last action stay. Nor does it close what
+  // was opened, or take what was typed, while the answer was on its way.
+  document.addEventListener('htmx:before:swap', (event) => {
+    const { ctx } = event.detail;
+    if (ctx.sourceElement !== slot()) return;
+    const said = /name="version" value="(\d+)"/.exec(ctx.text)?.[1];
+    if (busy() || (said && said === panel.querySelector('[name=version]')?.value)) event.preventDefault();
   });
 
   let shown = slot()?.dataset.slot ?? null;

@@ -1,0 +1,43 @@
+"""64 drivers race for one lot of 50 slots, at three desks: no slot ever has two owners."""
+
+import asyncio
+import random
+import time
+
+from redis.asyncio import Redis
+
+from tests.chaos.drivers import Budget, DeskCounter, Driver
+from tests.chaos.history import Action, History, Outcome
+from tests.chaos.offices import opened_office
+
+DRIVERS = 64
+OPERATIONS = 12_000
+
+
+async def test_64_drivers_race_for_50_slots_and_no_slot_ever_has_two_owners(
+    database_url: str, redis: Redis, redis_url: str
+) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    history = History()
+    async with opened_office(database_url, redis, redis_url) as office:
+        counters = [DeskCounter(desk) for desk in office.desks]
+        budget = Budget(OPERATIONS)
+        drivers = [
+            Driver(number, counters, office.place, history, random.Random(f"{seed} {number}"))
+            for number in range(DRIVERS)
+        ]
+        began_s = time.monotonic()
+        await asyncio.gather(*(driver.drive(budget) for driver in drivers))
+        took_s = time.monotonic() - began_s
+        settled_s = await office.settle(within_s=5.0)
+        found = await office.violations(history)
+        frames = office.screen.frames
+    print(f"{history.tally()} in {took_s:.1f} s; settled after {settled_s:.2f} s; {frames} frames")
+    assert [str(violation) for violation in found] == []
+    # The race was one: thousands were served, lots were full, named slots were lost, keys were repeated.
+    assert history.count(Action.RESERVE, Outcome.OK) > 1_000
+    assert history.count(Action.UNRESERVE, Outcome.OK) > 1_000
+    assert history.count(Action.RESERVE, Outcome.REFUSED, "all-taken") > 10
+    assert history.count(Action.RESERVE, Outcome.REFUSED, "slot-taken") > 100
+    assert history.count(Action.RESERVE, Outcome.REFUSED, "entity-has-reservation") > 10

@@ -1,0 +1,17 @@
+"""Waiting for what has to come to pass, no longer than it may take."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+_POLL_S = 0.02
+
+
+async def until_none(differences: Callable[[], Awaitable[list[str]]], within_s: float, what: str) -> float:
+    """Returns the seconds after which ``differences`` had none left; fails after ``within_s``."""
+    began_s = time.monotonic()
+    while left := await differences():
+        took_s = time.monotonic() - began_s
+        assert took_s < within_s, f"{what}: not after {took_s:.1f} s: {left[:5]}"
+        await asyncio.sleep(_POLL_S)
+    return time.monotonic() - began_s

@@ -1,0 +1,308 @@
+"""The status scripts on a real Redis, held against the model after every step, whatever the order."""
+
+import asyncio
+import json
+from collections.abc import Awaitable
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from redis.asyncio import Redis
+
+from app.core.redis import connect
+from app.live.channels import lot_channel
+from app.slots.models import STATE_CODES, STATES
+from app.slots.status import EPOCH_KEY, RECORD, LotKey, NotBuilt, OtherOrder, SlotChange, Status, Superseded
+from tests.integration.slots.status_model import LotModel
+
+LOT = 7
+CLASSES = 3
+# Two bytes of a bitmap and a bit, so that a set has to grow.
+RANKS = 17
+QUIET_STEPS = 30
+ORDERS = (1, 2)
+KEY = f"lot:{{{LOT}}}:"
+
+processes = st.sampled_from([0, 0, 0, 1])
+orders = st.sampled_from([1, 1, 1, 1, 2])
+classes = st.integers(1, CLASSES)
+changes = st.lists(
+    st.tuples(st.integers(0, RANKS - 1), st.integers(1, 6), classes, st.sampled_from([0, 0, 1, 2, 3, 4])),
+    min_size=1,
+    max_size=8,
+)
+groups = st.lists(st.lists(classes, max_size=3, unique=True), min_size=1, max_size=3)
+
+
+class StatusMachine(RuleBasedStateMachine):
+    """Two processes over one lot. Each knows an epoch, perhaps no longer the one in force."""
+
+    def __init__(self, redis_url: str) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.redis: Redis = self.do(_connected(redis_url))
+        self.processes = [Status(self.redis, "incarnation") for _ in range(2)]
+        self.known = ["", ""]
+        self.in_force = ""
+        self.model = LotModel()
+        self.pubsub = self.redis.pubsub()
+        self.do(self.redis.flushall())
+        self.do(self.pubsub.subscribe(lot_channel(LOT)))
+        self.last = ("", 0)
+        self.quiet = 0
+
+    def do(self, work: Awaitable[Any]) -> Any:
+        return self.runner.run(_awaited(work))
+
+    def teardown(self) -> None:
+        self.do(self.pubsub.aclose())
+        self.do(self.redis.aclose())
+        self.runner.close()
+
+    def is_quiet(self) -> bool:
+        """What shakes a lot is let in only now and then: most of what matters happens in between."""
+        self.quiet += 1
+        return self.quiet > QUIET_STEPS
+
+    # What the model says of the epoch that a process knows.
+
+    def epoch_of(self, process: int) -> str:
+        if not self.known[process]:
+            self.known[process] = self.in_force
+        return self.known[process]
+
+    def refusal(self, process: int, order: int, *, needs_built: bool) -> type[Exception] | None:
+        epoch, model = self.epoch_of(process), self.model
+        if not epoch or model.epoch != epoch or (needs_built and model.built != epoch):
+            self.known[process] = ""
+            return NotBuilt
+        return OtherOrder if model.order != order else None
+
+    def attempt(self, work: Awaitable[Any], expected: type[Exception] | None) -> Any:
+        """The answer of ``work``, which must be refused exactly where the model says so."""
+        try:
+            answer = self.do(work)
+        except (NotBuilt, OtherOrder, Superseded) as refused:
+            assert type(refused) is expected, f"{refused!r}, but the model says {expected}"
+            return None
+        assert expected is None, f"the model says {expected}, but it was answered with {answer}"
+        return answer
+
+    # What may happen.
+
+    @initialize(loaded=changes)
+    def a_lot_is_built(self, loaded: list[tuple[int, int, int, int]]) -> None:
+        """Most of what is of interest happens to a lot that is built, so each run begins with one."""
+        self.the_lot_is_rebuilt(0, loaded)
+
+    @rule(process=processes)
+    def an_epoch_begins(self, process: int) -> None:
+        """Keeps the one in force, if there is one."""
+        found = self.do(self.processes[process].begin_epoch())
+        assert found
+        assert found == self.in_force or not self.in_force
+        self.in_force = self.known[process] = found
+
+    @precondition(lambda self: self.in_force and self.is_quiet())
+    @rule(process=processes)
+    def another_epoch_begins(self, process: int) -> None:
+        """As after a failover: the other process does not know of it yet."""
+        self.do(self.redis.delete(EPOCH_KEY))
+        self.quiet = 0
+        before, self.in_force = self.in_force, ""
+        self.an_epoch_begins(process)
+        assert self.in_force != before
+
+    @precondition(lambda self: self.in_force and self.is_quiet())
+    @rule(how=st.sampled_from(["key", "flush"]))
+    def the_epoch_is_lost(self, how: str) -> None:
+        self.quiet = 0
+        if how == "key":
+            self.do(self.redis.delete(EPOCH_KEY))
+        else:
+            self.do(self.redis.flushall())
+            self.model = LotModel(said=self.model.said)
+            self.last = ("", 0)
+        self.in_force = ""
+
+    @precondition(lambda self: self.is_quiet())
+    @rule(process=processes, order=orders, layout=st.integers(1, 3))
+    def a_rebuild_begins(self, process: int, order: int, layout: int) -> None:
+        self.quiet = 0
+        epoch = self.epoch_of(process)
+        number = self.attempt(
+            self.processes[process].begin(LotKey(LOT, order), layout), None if epoch else NotBuilt
+        )
+        if epoch:
+            assert number == self.model.begin(epoch, order, layout)
+
+    @precondition(lambda self: self.model.built != self.in_force or not self.in_force)
+    @rule(process=processes, loaded=changes)
+    def the_lot_is_rebuilt(self, process: int, loaded: list[tuple[int, int, int, int]]) -> None:
+        """All of it, one step after the other, as the worker does."""
+        self.an_epoch_begins(process)
+        self.a_rebuild_begins(process, 1, 1)
+        self.changes_are_applied(process, 1, loaded, publish=False)
+        self.a_rebuild_ends(process, 1, 1, built=True, behind=0)
+
+    @rule(
+        process=processes,
+        order=orders,
+        layout=st.integers(1, 3),
+        built=st.booleans(),
+        behind=st.sampled_from([0, 0, 0, 1]),
+    )
+    def a_rebuild_ends(self, process: int, order: int, layout: int, *, built: bool, behind: int) -> None:
+        """``behind`` is 1 where another one has begun the rebuild again meanwhile."""
+        expected = self.refusal(process, order, needs_built=False)
+        if expected is None and built and behind:
+            expected = Superseded
+        work = self.processes[process].finish(
+            LotKey(LOT, order), layout, built=built, begun=self.model.begun - behind
+        )
+        self.attempt(work, expected)
+        if expected is None:
+            self.model.finish(self.known[process], layout, built=built)
+
+    @rule(process=processes, order=orders, some=changes, publish=st.sampled_from([True, True, False]))
+    def changes_are_applied(
+        self, process: int, order: int, some: list[tuple[int, int, int, int]], *, publish: bool
+    ) -> None:
+        expected = self.refusal(process, order, needs_built=False)
+        number = self.attempt(self.apply(process, order, some, publish=publish), expected)
+        if expected is None:
+            self.model.apply(self.known[process], some, publish=publish)
+            assert number == self.model.seq
+
+    @precondition(lambda self: self.model.records)
+    @rule(process=processes, data=st.data())
+    def a_slot_takes_its_next_version(self, process: int, data: st.DataObject) -> None:
+        """What bookings do all day, mostly to what was proposed to them."""
+        proposed = self.model.leased & set(self.model.records)
+        rank = data.draw(st.sampled_from(sorted(proposed or self.model.records)), "rank")
+        version, number, _ = self.model.records[rank]
+        state = data.draw(st.sampled_from([0, 0, 1, 2, 3, 4]), "state")
+        kind = data.draw(st.sampled_from([number, number, *range(1, CLASSES + 1)]), "class")
+        self.changes_are_applied(process, self.model.order, [(rank, version + 1, kind, state)], publish=True)
+
+    @rule(process=processes, order=orders, wanted=groups, count=st.integers(1, 4))
+    def slots_are_proposed(self, process: int, order: int, wanted: list[list[int]], count: int) -> None:
+        expected = self.refusal(process, order, needs_built=True)
+        work = self.processes[process].propose(LotKey(LOT, order), wanted, count)
+        given = self.attempt(work, expected)
+        if expected is None:
+            held = self.model.leased - self.model.expired
+            found = [(one.rank, one.class_number) for one in given]
+            assert not held & {rank for rank, _ in found}, "proposed while it was leased"
+            assert found == self.model.propose(wanted, count)
+
+    @precondition(lambda self: self.model.records)
+    @rule(process=processes, data=st.data())
+    def slots_are_given_back(self, process: int, data: st.DataObject) -> None:
+        ranks = data.draw(st.lists(st.sampled_from(sorted(self.model.records)), max_size=4), "ranks")
+        self.do(self.processes[process].release(LotKey(LOT, 1), ranks))
+        self.model.release(ranks)
+
+    @precondition(lambda self: self.model.leased)
+    @rule(data=st.data())
+    def leases_run_out(self, data: st.DataObject) -> None:
+        """Their end is set to the past; the next proposal takes them back."""
+        some = data.draw(st.lists(st.sampled_from(sorted(self.model.leased)), min_size=1), "ranks")
+        self.do(self.redis.zadd(KEY + "leases", dict.fromkeys(map(str, some), 1), xx=True))
+        self.model.expired.update(some)
+
+    @precondition(lambda self: self.model.records and self.model.epoch == self.in_force != "")
+    @rule(data=st.data())
+    def a_wrong_bit_is_put_right_by_the_same_version(self, data: st.DataObject) -> None:
+        """A repair at an equal version rewrites the sets, and says nothing."""
+        rank = data.draw(st.sampled_from(sorted(self.model.records)), "rank")
+        version, number, state = self.model.records[rank]
+        bit = rank in self.model.free_set(number)
+        self.do(self.redis.setbit(f"{KEY}free:{number}", rank, int(not bit)))
+        self.do(self.redis.sadd(KEY + "classes", number))
+        self.known[0] = self.do(self.processes[0].epoch(fresh=True))
+        self.changes_are_applied(0, self.model.order, [(rank, version, number, state)], publish=True)
+
+    async def apply(
+        self, process: int, order: int, some: list[tuple[int, int, int, int]], *, publish: bool
+    ) -> int:
+        told = [SlotChange(rank, version, number, STATES[code]) for rank, version, number, code in some]
+        return await self.processes[process].apply(LotKey(LOT, order), told, publish=publish)
+
+    # What must hold after each step.
+
+    @invariant()
+    def redis_holds_what_the_model_holds(self) -> None:
+        found, model = self.do(self._read()), self.model
+        assert found["records"] == model.records
+        free = {number: model.free_set(number) for number in range(1, CLASSES + 1)}
+        assert {number: found["free"].get(number, set()) for number in free} == free
+        assert found["leased"] == model.leased
+        assert found["meta"] == {
+            name: str(value)
+            for name, value in {
+                "epoch": model.epoch,
+                "built": model.built,
+                "order": model.order if model.epoch else None,
+                "layout": model.layout if model.epoch else None,
+                "seq": model.seq or None,
+                "begun": model.begun or None,
+            }.items()
+            if value is not None
+        }
+        assert found["said"] == model.said
+        model.said.clear()
+
+    @invariant()
+    def a_number_never_goes_back_in_an_epoch(self) -> None:
+        epoch, number = self.model.epoch or "", self.model.seq
+        assert number >= self.last[1]
+        self.last = (epoch, number)
+
+    @invariant()
+    def a_snapshot_is_believed_only_in_the_epoch_that_its_reader_knows(self) -> None:
+        seen = self.do(self.processes[0].snapshot(LOT))
+        epoch = self.epoch_of(0)
+        assert seen.built == bool(epoch and self.model.epoch == self.model.built == epoch)
+        assert (seen.epoch, seen.seq) == (self.model.epoch or "", self.model.seq)
+        states = [self.model.records.get(rank, (0, 0, 0))[2] for rank in range(len(seen.states))]
+        assert list(seen.states) == states
+
+    async def _read(self) -> dict[str, Any]:
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.hgetall(KEY + "meta").get(KEY + "slots").zrange(KEY + "leases", 0, -1)
+        for number in range(1, CLASSES + 1):
+            pipe.get(f"{KEY}free:{number}")
+        meta, records, leases, *bitmaps = await pipe.execute()
+        unpacked = enumerate(RECORD.iter_unpack(records or b""))
+        return {
+            "meta": {name.decode(): value.decode() for name, value in meta.items()},
+            "records": {rank: one[:3] for rank, one in unpacked if one[0]},
+            "leased": {int(rank) for rank in leases},
+            "free": {number: _bits(bits or b"") for number, bits in enumerate(bitmaps, start=1)},
+            "said": await self._said(),
+        }
+
+    async def _said(self) -> list[dict[str, Any]]:
+        """What was published since; the answer to the ping comes after all of it."""
+        await self.pubsub.ping()
+        said = []
+        while (message := await self.pubsub.get_message(timeout=10)) is None or message["type"] != "pong":
+            if message is not None and message["type"] == "message":
+                said.append(json.loads(message["data"]))
+        return said
+
+
+async def _awaited(work: Awaitable[Any]) -> Any:
+    return await work
+
+
+async def _connected(url: str) -> Redis:
+    return connect(url)
+
+
+def _bits(text: bytes) -> set[int]:
+    return {8 * index + bit for index, byte in enumerate(text) for bit in range(8) if byte & (128 >> bit)}
+
+
+assert list(STATE_CODES.values()) == list(range(len(STATES)))
