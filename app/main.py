@@ -1,6 +1,10 @@
 """The application: the whole route table on one page."""
 
+import contextlib
+
+import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -15,7 +19,9 @@ from app.api import routes as api
 from app.attendant import routes as attendant
 from app.core import health, metrics
 from app.core.clock import Clock
-from app.core.errors import Problem
+from app.core.db import SQL_IS_GONE, Database
+from app.core.errors import Problem, Unavailable
+from app.core.parts import part
 from app.core.templating import STATIC
 from app.core.web import Assets, Doorway, problem_response, wants_html
 from app.display import routes as display
@@ -23,7 +29,10 @@ from app.driver import routes as driver
 from app.driver.errors import error_page
 from app.lifespan import lifespan
 from app.settings import Settings
+from app.slots.relay import outbox_lag_s
 
+log = structlog.get_logger()
+SQL_SAYS_NO = (OperationalError, InterfaceError, ConnectionError)
 PUBLIC, HOLDER, PROGRAM, ATTENDANT = Access.PUBLIC, Access.HOLDER, Access.PROGRAM, Access.ATTENDANT
 
 
@@ -80,7 +89,8 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     app = Starlette(
         routes=routes(),
         middleware=[Middleware(Doorway, on_fault=fault)],
-        exception_handlers={Problem: problem, HTTPException: http_error},
+        exception_handlers={Problem: problem, HTTPException: http_error}
+        | dict.fromkeys(SQL_SAYS_NO, sql_is_gone),
         lifespan=lifespan,
     )
     app.state.settings = settings or Settings.of_process()
@@ -90,6 +100,9 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
 
 async def prometheus(request: Request) -> Response:
     """``GET /metrics``."""
+    with contextlib.suppress(*SQL_IS_GONE):
+        async with part(request, Database).look() as connection:
+            metrics.OUTBOX_LAG.set(await outbox_lag_s(connection))
     return Response(generate_latest(metrics.REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -111,6 +124,12 @@ async def http_error(request: Request, error: Exception) -> Response:
     response = answer(request, Problem(error.status_code, kind, error.detail))
     response.headers.update(error.headers or {})
     return response
+
+
+async def sql_is_gone(request: Request, error: Exception) -> Response:
+    """SQL can't be reached, or not in time."""
+    log.error("sql.gone", error=repr(error))
+    return answer(request, Unavailable("The database"))
 
 
 def fault(request: Request, error: Exception) -> Response:

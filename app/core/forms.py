@@ -10,26 +10,13 @@ from starlette.requests import Request
 
 from app.core.errors import FieldError, InvalidInput, Problem
 
-LARGEST_BODY_BYTES = 1_000_000
 Model = TypeVar("Model", bound=BaseModel)
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
-async def read_body(request: Request) -> bytes:
-    """The body, refused with 413 as soon as it is longer than ``LARGEST_BODY_BYTES``."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_BODY_BYTES:
-            raise Problem(
-                413, "body-too-large", "The body is too large", f"Send at most {LARGEST_BODY_BYTES} bytes."
-            )
-    return bytes(body)
-
-
 async def read_json_object(request: Request) -> dict[str, Any]:
     """The body as a JSON object; a Problem (400) says what is wrong with one that isn't."""
-    body = await read_body(request)
+    body = await request.body()
     if not body.strip():
         raise Problem(400, "body-missing", "The body is missing", "Send a JSON object.")
     try:

@@ -30,7 +30,6 @@ PICKED_BY_SQL = Counter(
 REDIS_FAULTS = Counter("lotline_redis_faults_total", "Redis did not answer", ["step"], registry=REGISTRY)
 SQL_RETRIES = Counter("lotline_sql_retries_total", "Transactions run again", registry=REGISTRY)
 OUTBOX_LAG = Gauge("lotline_outbox_lag_seconds", "Age of the oldest unapplied change", registry=REGISTRY)
-RELAYED = Counter("lotline_outbox_relayed_total", "Changes applied by the relay", registry=REGISTRY)
 REBUILDS = Counter("lotline_rebuilds_total", "Lots whose status was rebuilt", registry=REGISTRY)
 VIEWERS = Gauge("lotline_viewers", "Open live connections", ["projection"], registry=REGISTRY)
 FRAMES = Counter("lotline_frames_total", "Frames sent to viewers", ["kind"], registry=REGISTRY)

@@ -26,6 +26,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
+LARGEST_BODY_BYTES = 1_000_000
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -57,6 +58,21 @@ class Doorway:
                 headers["X-Request-Id"] = request_id
             await send(message)
 
+        received_bytes = 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal received_bytes
+            message = await receive()
+            received_bytes += len(message.get("body", b""))
+            if received_bytes > LARGEST_BODY_BYTES:
+                raise Problem(
+                    413,
+                    "body-too-large",
+                    "The body is too large",
+                    f"Send at most {LARGEST_BODY_BYTES} bytes.",
+                )
+            return message
+
         structlog.contextvars.bind_contextvars(request=request_id)
         try:
             if comes_from_another_site(scope):
@@ -65,7 +81,7 @@ class Doorway:
                 )
                 await problem_response(refusal)(scope, receive, send_with_headers)
             else:
-                await self.app(scope, receive, send_with_headers)
+                await self.app(scope, receive_within_limit, send_with_headers)
         except Exception as error:
             log.exception("request.fault", route=scope.get("route_path", "unknown"))
             if status:

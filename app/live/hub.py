@@ -102,9 +102,11 @@ class Hub:
         if watched is None:
             watched = self._lots[lot_id] = Watched(lot_id)
             watched.left_at = time.monotonic()
-            await self._subscription.watch(lot_id)
-            await self._read(watched, "first")
-            watched.ready.set()
+            try:
+                await self._subscription.watch(lot_id)
+                await self._read(watched, "first")
+            finally:
+                watched.ready.set()
         elif watched.picture is None:
             await watched.ready.wait()
             if watched.picture is None:
@@ -170,7 +172,12 @@ class Hub:
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
         self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("feed.read_failed", exc_info=task.exception())
 
     async def _tick(self) -> None:
         """Every tenth of a second: one frame for all that changed, encoded once for each projection."""
@@ -182,7 +189,11 @@ class Hub:
                     continue
                 changed, picture.changed = picture.changed, set()
                 for feed in watched.feeds.values():
-                    feed.tick(changed)
+                    try:
+                        feed.tick(changed)
+                    except Exception:
+                        # One projection that can't be drawn must not end the feed of all the others.
+                        log.exception("feed.tick_failed", projection=feed.projection.name)
 
     async def _beat(self) -> None:
         """Every two seconds: is what the viewers see the newest there is?"""

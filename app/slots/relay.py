@@ -30,6 +30,12 @@ async def lots_lagging(connection: AsyncConnection, older_than_s: float) -> set[
     return set(rows.scalars())
 
 
+async def outbox_lag_s(connection: AsyncConnection) -> float:
+    """Seconds since the oldest change in the outbox was committed; 0 where it is empty."""
+    oldest_us = (await connection.execute(select(func.min(_OUTBOX.c.created_at_us)))).scalar_one()
+    return 0.0 if oldest_us is None else max(0.0, time.time() - oldest_us / 1_000_000)
+
+
 async def rebuild_all(database: Database, status: Status) -> int:
     """Builds every lot that is not built in the epoch in force, one after another; returns how many.
 
@@ -77,8 +83,6 @@ async def relay_once(database: Database, status: Status, older_than_s: float) ->
     """Applies what the outbox has kept for longer than ``older_than_s``; returns how many rows ended."""
     before_us = int((time.time() - older_than_s) * 1_000_000)
     async with database.look() as connection:
-        oldest = (await connection.execute(select(func.min(_OUTBOX.c.created_at_us)))).scalar_one()
-        metrics.OUTBOX_LAG.set(0 if oldest is None else max(0.0, time.time() - oldest / 1_000_000))
         rows = (
             await connection.execute(
                 select(_OUTBOX.c.id, _OUTBOX.c.lot_id, _OUTBOX.c.slot_id)
@@ -95,7 +99,7 @@ async def relay_once(database: Database, status: Status, older_than_s: float) ->
     if rows:
         async with database.unit_of_work() as connection:
             await connection.execute(delete(_OUTBOX).where(_OUTBOX.c.id.in_([row.id for row in rows])))
-        metrics.RELAYED.inc(len(rows))
+        log.debug("status.relayed", rows=len(rows))
     return len(rows)
 
 
