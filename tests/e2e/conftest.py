@@ -8,7 +8,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Playwright, async_playwright
 
 from tests.e2e.chromium import EXECUTABLE, FLAGS
-from tests.e2e.installation import Installation, start_lotline
+from tests.e2e.installation import Installation, prepared_database, start_lotline
 from tests.e2e.rest import Rest
 from tests.e2e.visitors import Visitors
 
@@ -24,17 +24,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def lotline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the demo lots."""
+    return prepared_database(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="session")
+def lotline(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """The installation that the tests share."""
-    with start_lotline(tmp_path_factory.mktemp("lotline")) as installation:
+    with start_lotline(tmp_path_factory.mktemp("lotline"), demo) as installation:
         yield installation
         assert installation.faults() == []
 
 
 @pytest.fixture(scope="session")
-def shaky_lotline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def shaky_lotline(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Another one, for tests that take its web process away."""
-    with start_lotline(tmp_path_factory.mktemp("shaky")) as installation:
+    with start_lotline(tmp_path_factory.mktemp("shaky"), demo) as installation:
         yield installation
         assert installation.faults() == []
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -17,6 +18,7 @@ from pathlib import Path
 from subprocess import Popen
 
 from app.launch import tasks
+from app.launch.prepare import prepare
 from app.settings import Settings
 from tests.servers import start_redis
 
@@ -74,13 +76,6 @@ class Installation:
                 stderr=log,
             )
 
-    def prepare(self) -> None:
-        """Makes the tables, imports the demo, makes an operator, and writes the status to Redis."""
-        with self._log_file("prepare").open("ab") as log:
-            command = [sys.executable, "-m", "app.launch.prepare"]
-            subprocess.run(command, env=self._environment(), stdout=log, stderr=log, check=True)
-        asyncio.run(tasks.rebuild(self.settings, lambda done, total: None))
-
     async def sign_in_link(self) -> str:
         """A link that signs the operator in once."""
         path = await tasks.sign_in_path(self.settings)
@@ -117,13 +112,24 @@ class Installation:
             return False
 
 
+def prepared_database(folder: Path) -> Path:
+    """A database file with the tables, the demo lots and an operator, to be copied."""
+    settings = Settings.from_environment({"LOTLINE_DATA": str(folder)})
+    tasks.quiet_logs()
+    tasks.migrate(settings)
+    # Redis is not there yet, and SQL is enough: the status is written when an installation starts.
+    asyncio.run(prepare(settings))
+    return folder / "lotline.db"
+
+
 @contextmanager
-def start_lotline(folder: Path) -> Iterator[Installation]:
-    """A whole installation on a free port, with the demo lots and every slot free."""
+def start_lotline(folder: Path, database: Path) -> Iterator[Installation]:
+    """A whole installation on a free port, over a copy of ``database``."""
     settings = Settings.from_environment({"LOTLINE_DATA": str(folder), "PORT": str(free_port())})
     installation = Installation(settings)
     with start_redis(folder):
-        installation.prepare()
+        shutil.copy(database, folder / "lotline.db")
+        asyncio.run(tasks.rebuild(settings, lambda done, total: None))
         worker = installation.start("workers.status")
         try:
             installation.start_web()

@@ -19,7 +19,7 @@ LOT = 7
 CLASSES = 3
 # Two bytes of a bitmap and a bit, so that a set has to grow.
 RANKS = 17
-QUIET_STEPS = 30
+QUIET_STEPS = 8
 ORDERS = (1, 2)
 KEY = f"lot:{{{LOT}}}:"
 
@@ -61,7 +61,6 @@ class StatusMachine(RuleBasedStateMachine):
 
     def is_quiet(self) -> bool:
         """What shakes a lot is let in only now and then: most of what matters happens in between."""
-        self.quiet += 1
         return self.quiet > QUIET_STEPS
 
     # What the model says of the epoch that a process knows.
@@ -252,6 +251,7 @@ class StatusMachine(RuleBasedStateMachine):
         }
         assert found["said"] == model.said
         model.said.clear()
+        self.quiet += 1
 
     @invariant()
     def a_number_never_goes_back_in_an_epoch(self) -> None:
