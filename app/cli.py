@@ -152,14 +152,20 @@ def simulate(
 
 
 @cli.command("create-operator")
-def create_operator(name: Annotated[str, typer.Argument(help="How the operator is called.")]) -> None:
+def create_operator(
+    name: Annotated[str, typer.Argument(help="How the operator is called.")],
+    with_password: Annotated[
+        bool, typer.Option("--with-password", help="Ask for a password to sign in with.")
+    ] = False,
+) -> None:
     """Create an operator and print a link that signs in once."""
     from app.launch import tasks
 
     settings = _settings()
+    password = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if with_password else None
     tasks.quiet_logs()
     try:
-        asyncio.run(tasks.create_operator(settings, name))
+        asyncio.run(tasks.create_operator(settings, name, password))
     except ValueError as error:
         _fail(str(error))
     _print_link(settings, name)

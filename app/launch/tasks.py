@@ -155,7 +155,7 @@ async def has_operator(settings: Settings) -> bool:
         return await first_operator(database) is not None
 
 
-async def create_operator(settings: Settings, name: str) -> None:
+async def create_operator(settings: Settings, name: str, password: str | None = None) -> None:
     """Creates an operator. Raises ValueError, with a sentence for the person, where that is impossible."""
     from app.accounts.models import Role
     from app.accounts.service import create_account
@@ -163,7 +163,7 @@ async def create_operator(settings: Settings, name: str) -> None:
 
     async with _database(settings) as database:
         try:
-            await create_account(database, name, Role.OPERATOR)
+            await create_account(database, name, Role.OPERATOR, password)
         except InvalidInput as error:
             raise ValueError(" ".join(f"The {one.field} {one.message}." for one in error.errors)) from error
 

@@ -4,7 +4,7 @@
 (() => {
   const desk = document.getElementById('desk');
   if (!desk) return;
-  const FEED_MS = 1000, QUEUE_MS = 5000;
+  const FEED_MS = 1000, QUEUE_MS = 5000, CLOCK_MS = 30_000;
   const panel = document.getElementById('slot-panel'), results = document.getElementById('results');
   const search = document.getElementById('search'), keys = document.getElementById('keys');
   const slot = () => panel.querySelector('[data-slot]');
@@ -32,6 +32,8 @@
     document.addEventListener('lotline:tick', ({ detail }) => {
       if (detail?.snapshot || detail?.changed?.length) soon();
     });
+    // What is late grows later while nothing else happens.
+    setInterval(soon, CLOCK_MS);
     return () => { if (behind && !waits()) soon(); };
   };
   const justNow = document.getElementById('just-now');
