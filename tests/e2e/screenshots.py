@@ -7,6 +7,7 @@ The server must be running; ``--sign-in`` is a one-time link and brings the atte
 
 import argparse
 import asyncio
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +46,7 @@ SHOTS = (
 async def booked(page: Page, base: str) -> str:
     """Books the nearest slot as a driver does; the path of the booking."""
     await page.goto(f"{base}/lots/riverside/nearest")
-    await page.fill("input[name=entity]", "HKR 4821")
+    await page.fill("input[name=entity]", f"HKR {secrets.randbelow(10000):04}")
     await page.click("#panel-submit")
     await page.wait_for_url("**/bookings/*")
     return page.url.removeprefix(base)
