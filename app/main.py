@@ -101,8 +101,9 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
 async def prometheus(request: Request) -> Response:
     """``GET /metrics``."""
     with contextlib.suppress(*SQL_IS_GONE):
-        async with part(request, Database).look() as connection:
-            metrics.OUTBOX_LAG.set(await outbox_lag_s(connection))
+        database = part(request, Database)
+        async with database.look() as connection:
+            metrics.OUTBOX_LAG.set(await outbox_lag_s(database, connection))
     return Response(generate_latest(metrics.REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
 

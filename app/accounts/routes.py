@@ -1,5 +1,6 @@
 """Signing in and out."""
 
+import re
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from app.core.parts import part
 from app.core.templating import page
 
 HOME = "/attendant"
+_MISREAD = re.compile(r"[\\\x00-\x20]")
 _NOTICES: dict[str, SignInNotice] = {"signed-out": "signed-out", "link": "link-expired"}
 
 
@@ -81,7 +83,11 @@ def _signed_in(request: Request, secret: str, going: str) -> Response:
 
 def _own(address: str | None) -> str:
     """The address, if it is a path of this site."""
-    if not address or not address.startswith("/") or address.startswith(("//", "/\\")):
+    # A browser drops tabs and line ends, and takes a backslash for a slash.
+    if not address or not address.startswith("/") or address.startswith("//") or _MISREAD.search(address):
         return ""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
     return "" if parts.scheme or parts.netloc else address

@@ -55,7 +55,8 @@ def openapi() -> dict[str, Any]:
                     "Put",
                     {"201": "The slot is new", "200": "The slot was replaced"},
                     _ref("Slot"),
-                    ("409", "412", "422", "503"),
+                    ("400", "409", "412", "413", "422", "503"),
+                    [_IF_MATCH],
                 ),
                 "post": _post_parking(),
             },
@@ -66,7 +67,7 @@ def openapi() -> dict[str, Any]:
                     "Calculate",
                     {"200": "The fee with its lines"},
                     _ref("Fee"),
-                    ("400", "404", "422", "503"),
+                    ("400", "404", "413", "422", "503"),
                     [_action("calculate")],
                 )
             },
@@ -211,7 +212,7 @@ def _post_parking() -> dict[str, Any]:
         "Reserve",
         {"200": "The slot that is now yours, or what the stay cost"},
         {"oneOf": [_ref("Reserved"), _ref("Released")]},
-        ("400", "404", "409", "422", "503"),
+        ("400", "404", "409", "413", "422", "503"),
         [_action("reserve", "unreserve"), _KEY],
     )
     operation["requestBody"]["content"]["application/json"]["schema"] = {
@@ -259,11 +260,19 @@ _KEY = {
     "description": "the same key and body get the same answer",
     "schema": {"type": "string", "maxLength": 255},
 }
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "the ETag of the slot as it was seen: replaced only if it is still that one",
+    "schema": {"type": "string"},
+}
 _PROBLEMS = {
     "400": "The request can't be read",
     "404": "All matching slots are taken, or there is no such thing",
     "409": "It is taken, or stands against something",
     "412": "It was changed meanwhile",
+    "413": "The body is too large",
     "422": "A field is wrong; each is named",
     "503": "A part does not answer; try again after Retry-After",
 }

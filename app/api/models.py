@@ -33,6 +33,8 @@ _SPELLINGS = {
 # The year 9999 in Unix seconds: what a database can keep.
 LATEST_UNIX_S = 253_402_300_799
 LONGEST_LOCATION = 20_000
+# GeoJSON needs five; what is nested without end can be read, but not always written again.
+DEEPEST_LOCATION = 20
 
 
 def canonical(body: Mapping[str, Any], slot_key: str | None = None) -> dict[str, Any]:
@@ -87,14 +89,21 @@ def _location(value: Any) -> Any:
     """Text, or JSON that is neither large nor deep and can be stored as it is."""
     if value is not None and not isinstance(value, str | dict | list):
         raise ValueError("must be text, a point or GeoJSON")
+    if _is_deeper(value, DEEPEST_LOCATION):
+        raise ValueError("is nested too deeply")
     try:
         written = json.dumps(value, allow_nan=False, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        raise ValueError("has a number that can't be kept, or is nested too deeply") from None
+    except ValueError:
+        raise ValueError("has a number that can't be kept") from None
     if len(written) > LONGEST_LOCATION:
         raise ValueError(f"has more than {LONGEST_LOCATION} characters")
     fit_text(written.replace("\\u0000", "\x00"))
     return value
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_is_deeper(one, levels - 1) for one in inner)
 
 
 Location = Annotated[

@@ -18,7 +18,9 @@ def as_compared(text: str, *, plate: bool) -> str:
     normal = unicodedata.normalize("NFKC", text.strip()).strip()
     if not plate:
         return normal
-    return "".join(letter for letter in normal.upper() if not letter.isspace() and letter not in "-‐‑–—")
+    bare = "".join(letter for letter in normal.upper() if not letter.isspace() and letter not in "-‐‑–—")
+    # What stood apart, or was a small letter, may now be written as one letter.
+    return unicodedata.normalize("NFKC", bare)
 
 
 def what_is_wrong(text: str) -> str | None:
@@ -32,4 +34,7 @@ def what_is_wrong(text: str) -> str | None:
         return "has a character that can't be shown"
     if not as_compared(given, plate=True):
         return "has neither a letter nor a digit"
+    # NFKC and upper case write some letters as several: what is stored must fit as well.
+    if max(len(as_compared(given, plate=plate)) for plate in (False, True)) > MAX_CHARACTERS:
+        return f"has more than {MAX_CHARACTERS} characters when its letters are written out"
     return None

@@ -92,9 +92,10 @@ _SLOT_ROW = (
 )
 
 
-async def slot_by(connection: AsyncConnection, **criteria: Any) -> SlotRow | None:
+async def slot_by(connection: AsyncConnection, *, lock: Lock = Lock.NONE, **criteria: Any) -> SlotRow | None:
     """The slot with this ``id`` or ``identifier``."""
     statement = _SLOT_ROW.where(*(_SLOT.c[name] == value for name, value in criteria.items()))
+    statement = _locking(connection, statement, lock)
     row = (await connection.execute(statement)).mappings().one_or_none()
     return None if row is None else SlotRow(**{**row, "state": State(row["state"])})
 
@@ -119,10 +120,15 @@ async def free_slot(
     for name, value in class_filter.items():
         column = _AREA.c.code if name == "area" else _CLASS.c[name]
         statement = statement.where(column == value)
-    if connection.dialect.name == "postgresql" and lock is not Lock.NONE:
-        statement = statement.with_for_update(of=_STATE, skip_locked=lock is Lock.SKIP)
+    statement = _locking(connection, statement, lock)
     row = (await connection.execute(statement)).mappings().one_or_none()
     return None if row is None else SlotRow(**{**row, "state": State(row["state"])})
+
+
+def _locking(connection: AsyncConnection, statement: Any, lock: Lock) -> Any:
+    if connection.dialect.name == "postgresql" and lock is not Lock.NONE:
+        return statement.with_for_update(of=_STATE, skip_locked=lock is Lock.SKIP)
+    return statement
 
 
 async def insert_reservation(connection: AsyncConnection, values: dict[str, Any]) -> bool:

@@ -184,7 +184,9 @@ async def _choose(
     connection: Any, request: ReserveRequest, lot_id: int | None, candidate: _Candidate | None
 ) -> records.SlotRow:
     if candidate is not None:
-        slot = await records.slot_by(connection, **candidate.where)
+        # Every path locks the slot's state before its reservation; in the other order, who had chosen a
+        # slot and who had been proposed it waited for each other until PostgreSQL ended one of them.
+        slot = await records.slot_by(connection, lock=records.Lock.WAIT, **candidate.where)
         if slot is None or slot.lot_closed:
             raise _Lost
         return slot

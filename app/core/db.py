@@ -97,8 +97,11 @@ def insert(connection: AsyncConnection, table: type[SQLModel]) -> Any:
 
 
 def is_conflict(error: DBAPIError) -> bool:
-    """Whether a transaction lost to another one and may be run again as it is."""
-    return getattr(error.orig, "sqlstate", None) in ("40001", "40P01")
+    """Whether a transaction lost to another one and may be run again as it is.
+
+    Also where both made the same thing new (23505): the one that runs again finds it.
+    """
+    return getattr(error.orig, "sqlstate", None) in ("40001", "40P01", "23505")
 
 
 def _sqlite_engine(url: str, *, read_only: bool) -> AsyncEngine:

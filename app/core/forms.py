@@ -11,6 +11,8 @@ from starlette.requests import Request
 from app.core.errors import FieldError, InvalidInput, Problem
 
 Model = TypeVar("Model", bound=BaseModel)
+# A client that sends nonsense is told what is wrong with it, but not for megabytes.
+MOST_ERRORS, LONGEST_NAME = 50, 60
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -33,7 +35,8 @@ def validated(model: type[Model], data: Mapping[str, Any]) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise InvalidInput([_field_error(one) for one in error.errors(include_url=False)]) from None
+        found = error.errors(include_url=False)[:MOST_ERRORS]
+        raise InvalidInput([_field_error(one) for one in found]) from None
 
 
 def fit_text(text: str) -> str:
@@ -44,7 +47,8 @@ def fit_text(text: str) -> str:
 
 
 def _field_error(error: Any) -> FieldError:
-    where = ".".join(str(part) for part in error["loc"]) or "body"
+    where = ".".join(str(part)[:LONGEST_NAME] for part in error["loc"]) or "body"
+    where = where.encode(errors="replace").decode()
     match error["type"]:
         case "missing":
             message = "is missing"

@@ -7,6 +7,7 @@ import secrets
 import time
 import uuid
 
+TOKEN_CHARACTERS = 36
 _MAC_BYTES = 11
 _ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -41,6 +42,9 @@ def sign_id(key: bytes, identifier: str) -> str:
 
 def read_signed_id(key: bytes, token: str) -> str | None:
     """The UUID in a token of :func:`sign_id`, or ``None`` where the token is not one of ours."""
+    # Decoding takes surplus padding: each booking has one token, not several.
+    if len(token) != TOKEN_CHARACTERS:
+        return None
     try:
         decoded = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
     except ValueError:

@@ -41,6 +41,9 @@ class Doorway:
         self._on_fault = on_fault
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and _holds_nul(scope):
+            await send({"type": "websocket.close", "code": 4404})
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -75,10 +78,7 @@ class Doorway:
 
         structlog.contextvars.bind_contextvars(request=request_id)
         try:
-            if comes_from_another_site(scope):
-                refusal = Problem(
-                    403, "another-site", "Another site sent this request", "Open the page here."
-                )
+            if refusal := _refusal(scope):
                 await problem_response(refusal)(scope, receive, send_with_headers)
             else:
                 await self.app(scope, receive_within_limit, send_with_headers)
@@ -97,6 +97,20 @@ class Doorway:
             structlog.contextvars.unbind_contextvars("request")
 
 
+def _refusal(scope: Scope) -> Problem | None:
+    """Why a request is not even looked at."""
+    if comes_from_another_site(scope):
+        return Problem(403, "another-site", "Another site sent this request", "Open the page here.")
+    if _holds_nul(scope):
+        return Problem(400, "nul-byte", "The address holds a NUL byte", "No name has one: leave it out.")
+    return None
+
+
+def _holds_nul(scope: Scope) -> bool:
+    """SQLite takes a NUL byte for a letter, PostgreSQL for a fault."""
+    return "\x00" in scope["path"] or b"%00" in scope["query_string"]
+
+
 def comes_from_another_site(scope: Scope) -> bool:
     """Whether a browser says that a page of another site sends this change in its user's name.
 
@@ -109,7 +123,12 @@ def comes_from_another_site(scope: Scope) -> bool:
     if site is not None:
         return site not in ("same-origin", "none")
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    if origin is None:
+        return False
+    try:
+        return urlsplit(origin).netloc != headers.get("host")
+    except ValueError:
+        return True
 
 
 def problem_response(problem: Problem) -> Response:

@@ -10,7 +10,7 @@ def zone(name: str) -> ZoneInfo:
     """The lot's time zone; UTC where the name is none."""
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         return ZoneInfo("UTC")
 
 

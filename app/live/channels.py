@@ -56,8 +56,12 @@ class Subscription:
             try:
                 async with self._redis.pubsub() as pubsub:
                     # A subscription to nothing would end the listening: this channel is never used.
-                    await pubsub.subscribe("lotline:here", *map(lot_channel, self._lots))
+                    watched = set(self._lots)
+                    await pubsub.subscribe("lotline:here", *map(lot_channel, watched))
                     self._pubsub = pubsub
+                    # Who began to watch in between found no connection to subscribe on.
+                    if late := set(self._lots) - watched:
+                        await pubsub.subscribe(*map(lot_channel, late))
                     retry_s = FIRST_RETRY_S
                     await self._listen(pubsub)
             except REDIS_IS_GONE as error:

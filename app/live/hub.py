@@ -15,6 +15,7 @@ import structlog
 from redis.asyncio import Redis
 
 from app.core import metrics
+from app.core.tasks import end_all
 from app.live.channels import Subscription
 from app.live.feed import Feed
 from app.live.picture import Picture, Projection, Source
@@ -61,9 +62,7 @@ class Hub:
         try:
             yield self
         finally:
-            for task in (*loops, *self._background):
-                task.cancel()
-            await asyncio.gather(*loops, *self._background, return_exceptions=True)
+            await end_all([*loops, *self._background])
 
     @asynccontextmanager
     async def watching(self, lot_id: int, projection: Projection) -> AsyncIterator[Feed | None]:
@@ -125,6 +124,9 @@ class Hub:
                 watched.stale = True
                 return
             watched.picture = picture
+            # What changed since the last tick has not been shown yet, though it is in no later number.
+            if before is not None and before.layout_version == picture.layout_version:
+                picture.changed |= before.changed
             is_news = before is None or (before.layout_version, before.mark) != (
                 picture.layout_version,
                 picture.mark,
@@ -215,11 +217,17 @@ class Hub:
         for watched in lots:
             picture = watched.picture
             head = None if heads is None else heads.get(watched.lot_id)
-            current = picture is not None and head == (picture.epoch, picture.seq) and not watched.stale
+            # Messages that came since the numbers were asked for make a picture newer, not less true.
+            current = (
+                picture is not None
+                and head is not None
+                and not watched.stale
+                and not self._is_behind(picture, head)
+            )
             if current and picture is not None:
-                if watched.lot_id not in lagging:
+                if lagging is not None and watched.lot_id not in lagging:
                     picture.as_of = asked_at
-            elif picture is None or head is None or watched.stale or self._is_behind(picture, head):
+            else:
                 await self._read(watched, "behind")
             for feed in watched.feeds.values():
                 feed.beat()

@@ -39,8 +39,8 @@ class Source(Protocol):
     async def heads(self, lot_ids: list[int]) -> dict[int, tuple[str, int]] | None:
         """Epoch and last number of each lot, ``("", 0)`` where it is not built; ``None`` without Redis."""
 
-    async def lagging(self) -> set[int]:
-        """Lots with a committed change that Redis has not seen for longer than it may."""
+    async def lagging(self) -> set[int] | None:
+        """Lots with a change that Redis has not seen for longer than it may; ``None`` where SQL is away."""
 
     def positions(self, picture: Picture, ranks: list[int]) -> list[int] | None:
         """Where these ranks stand; ``None`` where the layout does not know one of them."""

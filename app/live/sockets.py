@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from app.core.tasks import end_all
 from app.live.hub import Hub
 from app.live.picture import Projection
 
@@ -26,9 +27,7 @@ async def serve(socket: WebSocket, hub: Hub, lot_ids: Sequence[int], projection:
     try:
         await asyncio.wait([reader, *watchers], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (reader, *watchers):
-            task.cancel()
-        await asyncio.gather(reader, *watchers, return_exceptions=True)
+        await end_all([reader, *watchers])
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
             await socket.close(TRY_AGAIN_LATER)
 

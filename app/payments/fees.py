@@ -1,7 +1,7 @@
 """What a stay costs: lines first, then their sum."""
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.core.money import Money
@@ -61,7 +61,7 @@ def fee(price: Price, start: datetime, end: datetime) -> Fee:
     A started increment counts whole: 30 minutes are one, 30 minutes and a second are two. Elapsed
     time is what counts, so the two nights of a clock change cost what they last.
     """
-    lasted_us = int((end - start).total_seconds() * 1_000_000)
+    lasted_us = (end - start) // timedelta(microseconds=1)
     if lasted_us <= 0:
         return Fee(0, price.currency, ())
     increments = -(-lasted_us // (price.increment_s * 1_000_000))

@@ -43,7 +43,13 @@ class StatusPictures:
             layout = before.layout if before is not None else None
         if layout is None:
             return None
-        return await self._from_redis(layout) or await self._from_sql(layout, before)
+        found = await self._from_redis(layout)
+        if found is None:
+            return await self._from_sql(layout, before)
+        lagging = await self.lagging()
+        if lagging is None or lot_id in lagging:
+            found.as_of = None if before is None else before.as_of
+        return found
 
     async def heads(self, lot_ids: list[int]) -> dict[int, tuple[str, int]] | None:
         try:
@@ -52,12 +58,12 @@ class StatusPictures:
             metrics.REDIS_FAULTS.labels("heads").inc()
             return None
 
-    async def lagging(self) -> set[int]:
+    async def lagging(self) -> set[int] | None:
         try:
             async with self._database.look() as connection:
-                return await lots_lagging(connection, MAY_LAG_S)
+                return await lots_lagging(self._database, connection, MAY_LAG_S)
         except SQL_IS_GONE:
-            return set()
+            return None
 
     def positions(self, picture: Picture, ranks: list[int]) -> list[int] | None:
         layout: Layout = picture.layout

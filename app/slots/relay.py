@@ -1,6 +1,5 @@
 """What keeps Redis true to SQL: the outbox's relay, and the rebuild of lots."""
 
-import time
 from collections import defaultdict
 from collections.abc import Collection
 
@@ -21,19 +20,22 @@ _OUTBOX = StatusOutbox.__table__  # type: ignore[attr-defined]
 _LOT = Lot.__table__  # type: ignore[attr-defined]
 
 
-async def lots_lagging(connection: AsyncConnection, older_than_s: float) -> set[int]:
+async def lots_lagging(database: Database, connection: AsyncConnection, older_than_s: float) -> set[int]:
     """Lots with a change in the outbox that is older than that."""
-    before_us = int((time.time() - older_than_s) * 1_000_000)
+    before_us = await _now_us(database, connection) - int(older_than_s * 1_000_000)
     rows = await connection.execute(
         select(_OUTBOX.c.lot_id).where(_OUTBOX.c.created_at_us < before_us).distinct()
     )
     return set(rows.scalars())
 
 
-async def outbox_lag_s(connection: AsyncConnection) -> float:
+async def outbox_lag_s(database: Database, connection: AsyncConnection) -> float:
     """Seconds since the oldest change in the outbox was committed; 0 where it is empty."""
     oldest_us = (await connection.execute(select(func.min(_OUTBOX.c.created_at_us)))).scalar_one()
-    return 0.0 if oldest_us is None else max(0.0, time.time() - oldest_us / 1_000_000)
+    if oldest_us is None:
+        return 0.0
+    lag_us: int = await _now_us(database, connection) - oldest_us
+    return max(0.0, lag_us / 1_000_000)
 
 
 async def rebuild_all(database: Database, status: Status) -> int:
@@ -81,8 +83,8 @@ async def rebuild_lot(database: Database, status: Status, lot_id: int) -> None:
 
 async def relay_once(database: Database, status: Status, older_than_s: float) -> int:
     """Applies what the outbox has kept for longer than ``older_than_s``; returns how many rows ended."""
-    before_us = int((time.time() - older_than_s) * 1_000_000)
     async with database.look() as connection:
+        before_us = await _now_us(database, connection) - int(older_than_s * 1_000_000)
         rows = (
             await connection.execute(
                 select(_OUTBOX.c.id, _OUTBOX.c.lot_id, _OUTBOX.c.slot_id)
@@ -114,6 +116,11 @@ async def relay_slots(database: Database, status: Status, lot_id: int, slot_ids:
         await status.apply(LotKey(lot_id, lot.order_version), map(_change, states))
     except (NotBuilt, OtherOrder):
         await rebuild_lot(database, status, lot_id)
+
+
+async def _now_us(database: Database, connection: AsyncConnection) -> int:
+    """By the clock that dated the rows, which need not be this machine's."""
+    return int((await database.now(connection)).timestamp() * 1_000_000)
 
 
 def _change(row: object) -> SlotChange:

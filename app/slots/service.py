@@ -40,18 +40,14 @@ async def put_slot(connection: AsyncConnection, form: SlotForm, now: datetime) -
     Raises a Problem: 409 where it is taken and would change in kind or place, or its name is another's;
     412 where ``if_match`` is not its present revision.
     """
-    found = (
-        (await connection.execute(select(_SLOT).where(_SLOT.c.identifier == form.identifier)))
-        .mappings()
-        .one_or_none()
-    )
+    found = await _slot_of(connection, form.identifier)
     if found is None:
         if form.if_match is not None:
             raise Problem(
                 412, "precondition-failed", "There is no such slot yet", "Send it without If-Match."
             )
         return await _create_slot(connection, form, now)
-    return await _replace_slot(connection, form, Slot(**found), now)
+    return await _replace_slot(connection, form, found, now)
 
 
 async def import_lot(connection: AsyncConnection, plan: LotPlan, now: datetime) -> Lot | None:
@@ -121,6 +117,9 @@ async def has_lots(connection: AsyncConnection) -> bool:
 
 async def _create_slot(connection: AsyncConnection, form: SlotForm, now: datetime) -> Put:
     lot, lot_created = await _lot_for(connection, form.lot)
+    # While this one waited for the lot, another one may have made the slot.
+    if (made := await _slot_of(connection, form.identifier)) is not None:
+        return await _replace_slot(connection, form, made, now)
     area = await _area_for(connection, lot, form.area or DEFAULT_AREA)
     position = await _count(connection, lot)
     name = form.name or form.identifier[-64:]
@@ -218,6 +217,15 @@ async def _reclassify(connection: AsyncConnection, lot: Lot, slot: Slot, kind: d
             f"{slot.identifier} is taken",
             "Area, size, premium, accessible and charging can change when it is free.",
         )
+
+
+async def _slot_of(connection: AsyncConnection, identifier: str) -> Slot | None:
+    row = (
+        (await connection.execute(select(_SLOT).where(_SLOT.c.identifier == identifier)))
+        .mappings()
+        .one_or_none()
+    )
+    return None if row is None else Slot(**row)
 
 
 async def _lot_for(connection: AsyncConnection, code: str | None) -> tuple[Lot, bool]:

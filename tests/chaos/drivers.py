@@ -17,9 +17,9 @@ from app.slots.layout import Wish
 from tests.chaos.history import Action, Answer, Asked, History, Outcome
 
 NAMES_A_SLOT, NAMES_NO_LOT = 0.25, 0.25
-WANTS_STANDARD, WANTS_PREMIUM = 0.15, 0.10
+WANTS_STANDARD, WANTS_PREMIUM = 0.15, 0.25
 SENDS_TWICE, ASKS_AGAIN, WANTS_ANOTHER = 0.10, 0.10, 0.10
-_RETRY_S = 0.05
+_RETRY_S = 0.2
 # After a refusal a driver looks about before it asks again.
 _LOOKS_ABOUT_S = 0.02
 

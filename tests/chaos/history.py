@@ -81,6 +81,7 @@ class Stay:
     reservation: str
     slot: str
     entity: str
+    keys: frozenset[str]
     possible_from_s: float
     certain_from_s: float
     certain_until_s: float
@@ -93,6 +94,7 @@ class Stay:
 class Loose:
     """A reserve of which nobody ever learnt whether it took one of these slots."""
 
+    key: str
     entity: str
     fitting: frozenset[str]
     called_s: float
@@ -176,7 +178,7 @@ class Bookings:
         """Requests that may have taken a slot, and never said which."""
         told = {one.asked.key for one in self.operations if one.answer.outcome is Outcome.OK}
         return [
-            Loose(one.asked.entity, one.asked.fitting, one.called_s)
+            Loose(one.asked.key, one.asked.entity, one.asked.fitting, one.called_s)
             for one in self.operations
             if one.asked.action is Action.RESERVE
             and one.answer.outcome is Outcome.UNKNOWN
@@ -200,6 +202,7 @@ def _stay(
         reservation=reservation,
         slot=reserves[0].answer.slot,
         entity=reserves[0].asked.entity,
+        keys=frozenset(one.asked.key for one in reserves),
         possible_from_s=min(first_call[one.asked.key] for one in reserves),
         certain_from_s=min(one.answered_s for one in reserves),
         certain_until_s=min((one.called_s for one in may_have_ended), default=NEVER),
@@ -276,7 +279,7 @@ def _were_all_held(bookings: Bookings, one: Operation) -> bool:
     loose = [
         other
         for other in bookings.loose
-        if other.called_s <= one.answered_s and other.fitting & slots and other.entity != one.asked.entity
+        if other.called_s <= one.answered_s and other.fitting & slots and other.key != one.asked.key
     ]
     begins = [stay.possible_from_s for some in stays.values() for stay in some]
     instants = [max(one.called_s, begin) for begin in begins + [other.called_s for other in loose]]
@@ -291,13 +294,13 @@ def _were_all_held(bookings: Bookings, one: Operation) -> bool:
 
 
 def _during(stays: Iterable[Stay], one: Operation) -> list[Stay]:
-    """The stays that possibly ran while the request did; those of the request's own entity do not count."""
+    """The stays that possibly ran while the request did; its own booking does not count."""
     return [
         stay
         for stay in stays
         if stay.possible_from_s <= one.answered_s
         and stay.possible_until_s >= one.called_s
-        and stay.entity != one.asked.entity
+        and one.asked.key not in stay.keys
     ]
 
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -29,7 +30,7 @@ from tests.integration.lots import lot_plan, open_lot
 from workers import status as status_worker
 
 DESKS = 3
-SLOTS, PREMIUM_SLOTS = 50, 8
+SLOTS, PREMIUM_SLOTS = 50, 5
 
 
 @dataclass(frozen=True)
@@ -108,10 +109,9 @@ async def worker(settings: Settings) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def running(work: "asyncio._CoroutineLike[None]") -> AsyncIterator[asyncio.Task[None]]:
+async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
     """``work`` beside the block; what went wrong in it fails the test."""
-    task = asyncio.ensure_future(work)
-    assert isinstance(task, asyncio.Task)
+    task = asyncio.create_task(work)
     try:
         yield task
     finally:

@@ -7,6 +7,8 @@ from playwright.async_api import Page, Response
 
 DEADLINE_S = 1.0
 GIVE_UP_S = 8.0
+# What was measured, for the summary of the run.
+FIGURES: list[tuple[str, float]] = []
 
 # The observer is called before the next paint, in the task that changed the page.
 _BEGIN = """([name, selector, attribute, wanted]) => {
@@ -42,7 +44,7 @@ class Change:
             took_s = float(await asyncio.wait_for(shown, GIVE_UP_S)) - after_unix_s
         except TimeoutError:
             raise AssertionError(f"{self.name}: not shown within {GIVE_UP_S:.0f} s") from None
-        print(f"  {self.name}: {took_s * 1000:.0f} ms after the answer")
+        FIGURES.append((self.name, took_s))
         assert took_s < deadline_s, f"{self.name}: {took_s:.3f} s"
         return took_s
 

@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Playwright, async_playwright
 
+from tests.e2e.changes import FIGURES
 from tests.e2e.chromium import EXECUTABLE, FLAGS
 from tests.e2e.installation import Installation, prepared_database, start_lotline
 from tests.e2e.rest import Rest
@@ -21,6 +22,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How soon other browsers showed what one did."""
+    if FIGURES:
+        terminalreporter.section("seconds from the answer to another browser", sep="-")
+    for name, took_s in FIGURES:
+        terminalreporter.line(f"{took_s:6.3f}  {name}")
 
 
 @pytest.fixture(scope="session")

@@ -86,7 +86,9 @@ class Installation:
         """The public state of every slot of the lot, by position, as the truth has it."""
         query = """SELECT slot.position, slot_state.state FROM slot_state JOIN slot ON slot.id = slot_id
                    JOIN lot ON lot.id = slot.lot_id WHERE lot.code = ? ORDER BY slot.position"""
-        with closing(sqlite3.connect(f"file:{self.settings.data_dir / 'lotline.db'}?mode=ro", uri=True)) as db:
+        with closing(
+            sqlite3.connect(f"file:{self.settings.data_dir / 'lotline.db'}?mode=ro", uri=True)
+        ) as db:
             return ["reserved" if state == "held" else state for _, state in db.execute(query, [lot])]
 
     def faults(self) -> list[str]:

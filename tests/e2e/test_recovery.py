@@ -1,10 +1,10 @@
-"""The web process stops answering, or dies. What is shown is never wrong in silence, and comes back by itself."""
+"""The web process stops answering, or dies: nothing is wrong in silence, and all comes back by itself."""
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from collections.abc import AsyncIterator
 from playwright.async_api import Browser, Page, Playwright, expect
 
 from tests.e2e.installation import Installation
@@ -45,7 +45,9 @@ async def becomes(page: Page, name: str, state: str, since_s: float, earliest_s:
     latest_s = earliest_s + SLACK_S
     patience_ms = max(1.0, (since_s + latest_s - time.monotonic()) * 1000)
     await page.wait_for_function(
-        "([name, state]) => document.documentElement.dataset[name] === state", arg=[name, state], timeout=patience_ms
+        "([name, state]) => document.documentElement.dataset[name] === state",
+        arg=[name, state],
+        timeout=patience_ms,
     )
     after_s = time.monotonic() - since_s
     print(f"  {name} is {state} {after_s:.1f} s after the freeze")
@@ -105,7 +107,9 @@ async def test_after_a_crash_the_pages_are_live_again_by_themselves_and_equal_sq
     for identifier, plate in held[3:]:
         await rest.reserve(identifier, plate)
     for page in (driver, front, wall):
-        await expect(page.locator("html")).to_have_attribute("data-feed", "live", timeout=BACK_WITHIN_S * 1000)
+        await expect(page.locator("html")).to_have_attribute(
+            "data-feed", "live", timeout=BACK_WITHIN_S * 1000
+        )
 
     truth = shaky_lotline.states_in_sql("riverside")
     await expect(driver.locator("#map .slot[data-state=reserved]")).to_have_count(truth.count("reserved"))
@@ -127,6 +131,8 @@ async def test_a_new_outline_makes_an_open_map_load_itself_again(
 ) -> None:
     driver = await visitors.at("/lots/stadium-east")
     (first,) = [slot for slot in await rest.slots("stadium-east") if slot["name"] == "A1"]
-    await rest.put(identifier="stadium-east-new", lot="stadium-east", area="A", name="A999", location=first["location"])
+    await rest.put(
+        identifier="stadium-east-new", lot="stadium-east", area="A", name="A999", location=first["location"]
+    )
     await expect(driver.locator("#slots-list").get_by_text("A999")).to_have_count(1, timeout=8000)
     await live(driver)

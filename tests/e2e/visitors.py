@@ -9,7 +9,10 @@ DESK = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 WALL = {"width": 1920, "height": 1080}
 _REFUSED = re.compile(r"Failed to load resource: the server responded with a status of (4\d\d)")
-_AWAY = re.compile(r"ERR_CONNECTION_(REFUSED|RESET|CLOSED)|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED|htmx:ws:error")
+_AWAY = re.compile(
+    r"ERR_CONNECTION_(REFUSED|RESET|CLOSED)|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED"
+    r"|htmx:ws:error|Failed to fetch"
+)
 
 
 class Visitors:

@@ -46,7 +46,7 @@
   for (const id of ['todo', 'arriving']) follow(document.getElementById(id), QUEUE_MS);
 
   // The slot: chosen on the map, or changed by someone else while it is looked at.
-  const busy = () => panel.querySelector('details[open]') || panel.querySelector('input:not([type=hidden]):focus, [aria-invalid]')
+  const busy = () => panel.querySelector('details[open], form.htmx-request') || panel.querySelector('input:not([type=hidden]):focus, [aria-invalid]')
     || [...panel.querySelectorAll('input:not([type=hidden])')].some((input) => input.value !== input.defaultValue);
   const open = (url, source = panel) => htmx.ajax('GET', url, { target: panel, swap: 'innerHTML', source });
   document.addEventListener('lotline:select', (event) => {
@@ -59,7 +59,7 @@
     if (chosen && detail?.changed?.includes(Number(chosen.dataset.selectedPosition)) && !busy()) open(chosen.dataset.url, chosen);
   });
   // What the feed asked for may say nothing new: then the words of the last action stay. Nor does it close what
-  // was opened, or take what was typed, while the answer was on its way.
+  // was opened, take what was typed, or throw out the form of an action that is still under way.
   document.addEventListener('htmx:before:swap', (event) => {
     const { ctx } = event.detail;
     if (ctx.sourceElement !== slot()) return;

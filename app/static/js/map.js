@@ -195,13 +195,22 @@
       tag.style.transform = `translate(${Math.round(best.l)}px, ${Math.round(best.t)}px)`;
     }
 
-    /* An area out of view becomes a chip at that edge; a small map has no room for it. */
+    /* An area out of view becomes a chip at that edge, beside the signs; a small map has no room for it. */
     function placeChips() {
-      const used = [panel];
+      const { left: rootX, top: rootY } = root.getBoundingClientRect(), used = [panel], gone = [];
       for (const each of signs) {
         const [x, y] = toView(each.at), out = W >= DESK && (x < 14 || y < 14 || x > W - 14 || y > H - 14);
         each.sign.classList.toggle('is-out', out);
-        if (!out) { each.chip?.remove(); each.chip = null; continue; }
+        if (out) { gone.push(each); continue; }
+        each.chip?.remove();
+        each.chip = null;
+      }
+      if (gone.length) {
+        used.push(...signs.filter(each => !gone.includes(each)).map(({ sign }) => sign.getBoundingClientRect())
+          .map(box => [box.left - rootX, box.top - rootY, box.width, box.height]));
+      }
+      for (const each of gone) {
+        const [x, y] = toView(each.at);
         const chip = each.chip ||= makeChip(each), far = Math.hypot(each.at[0] - centre[0], each.at[1] - centre[1]);
         chip.children[1].textContent = each.sign.querySelector('tspan').textContent;
         chip.children[2].textContent = `${Math.round(far / 10) * 10} m`;

@@ -136,12 +136,18 @@ class StatusMachine(RuleBasedStateMachine):
             assert number == self.model.begin(epoch, order, layout)
 
     @precondition(lambda self: self.model.built != self.in_force or not self.in_force)
-    @rule(process=processes, loaded=changes)
-    def the_lot_is_rebuilt(self, process: int, loaded: list[tuple[int, int, int, int]]) -> None:
+    @rule(process=processes, loaded=changes, grows=st.booleans())
+    def the_lot_is_rebuilt(
+        self, process: int, loaded: list[tuple[int, int, int, int]], *, grows: bool = False
+    ) -> None:
         """All of it, one step after the other, as the worker does."""
         self.an_epoch_begins(process)
         self.a_rebuild_begins(process, 1, 1)
         self.changes_are_applied(process, 1, loaded, publish=False)
+        if grows:
+            # A slot was added meanwhile: its layout is told, and the lot is no more built than before.
+            self.a_rebuild_ends(process, 1, 2, built=False, behind=0)
+            self.redis_holds_what_the_model_holds()
         self.a_rebuild_ends(process, 1, 1, built=True, behind=0)
 
     @rule(
@@ -210,6 +216,14 @@ class StatusMachine(RuleBasedStateMachine):
         self.do(self.redis.zadd(KEY + "leases", dict.fromkeys(map(str, some), 1), xx=True))
         self.model.expired.update(some)
 
+    @precondition(lambda self: self.model.leased)
+    @rule(process=processes, wanted=groups, count=st.integers(1, 4), data=st.data())
+    def leases_run_out_and_others_ask(
+        self, process: int, wanted: list[list[int]], count: int, data: st.DataObject
+    ) -> None:
+        self.leases_run_out(data)
+        self.slots_are_proposed(process, self.model.order, wanted, count)
+
     @precondition(lambda self: self.model.records and self.model.epoch == self.in_force != "")
     @rule(data=st.data())
     def a_wrong_bit_is_put_right_by_the_same_version(self, data: st.DataObject) -> None:
@@ -218,7 +232,6 @@ class StatusMachine(RuleBasedStateMachine):
         version, number, state = self.model.records[rank]
         bit = rank in self.model.free_set(number)
         self.do(self.redis.setbit(f"{KEY}free:{number}", rank, int(not bit)))
-        self.do(self.redis.sadd(KEY + "classes", number))
         self.known[0] = self.do(self.processes[0].epoch(fresh=True))
         self.changes_are_applied(0, self.model.order, [(rank, version, number, state)], publish=True)
 
@@ -237,6 +250,7 @@ class StatusMachine(RuleBasedStateMachine):
         free = {number: model.free_set(number) for number in range(1, CLASSES + 1)}
         assert {number: found["free"].get(number, set()) for number in free} == free
         assert found["leased"] == model.leased
+        assert found["sets"] <= found["classes"] <= set(free), "a set that a rebuild would leave behind"
         assert found["meta"] == {
             name: str(value)
             for name, value in {
@@ -265,20 +279,24 @@ class StatusMachine(RuleBasedStateMachine):
         epoch = self.epoch_of(0)
         assert seen.built == bool(epoch and self.model.epoch == self.model.built == epoch)
         assert (seen.epoch, seen.seq) == (self.model.epoch or "", self.model.seq)
-        states = [self.model.records.get(rank, (0, 0, 0))[2] for rank in range(len(seen.states))]
+        count = max(self.model.records, default=-1) + 1
+        states = [self.model.records.get(rank, (0, 0, 0))[2] for rank in range(count)]
         assert list(seen.states) == states
 
     async def _read(self) -> dict[str, Any]:
         pipe = self.redis.pipeline(transaction=False)
         pipe.hgetall(KEY + "meta").get(KEY + "slots").zrange(KEY + "leases", 0, -1)
+        pipe.smembers(KEY + "classes").keys(KEY.replace("{", "[{]") + "free:*")
         for number in range(1, CLASSES + 1):
             pipe.get(f"{KEY}free:{number}")
-        meta, records, leases, *bitmaps = await pipe.execute()
+        meta, records, leases, numbers, sets, *bitmaps = await pipe.execute()
         unpacked = enumerate(RECORD.iter_unpack(records or b""))
         return {
             "meta": {name.decode(): value.decode() for name, value in meta.items()},
             "records": {rank: one[:3] for rank, one in unpacked if one[0]},
             "leased": {int(rank) for rank in leases},
+            "classes": set(map(int, numbers)),
+            "sets": {int(name.rsplit(b":", 1)[1]) for name in sets},
             "free": {number: _bits(bits or b"") for number, bits in enumerate(bitmaps, start=1)},
             "said": await self._said(),
         }

@@ -12,7 +12,7 @@ from app.slots import status
 from tests.integration.slots.status_machine import StatusMachine
 
 THOROUGH = settings(
-    max_examples=150,
+    max_examples=100,
     stateful_step_count=40,
     deadline=None,
     print_blob=True,
@@ -60,6 +60,7 @@ FAULTS = {
     "another class leaves the old set": Fault("apply", OLD_SET, "if false then redis.call('SETBIT'"),
     "nothing changed and yet a number": Fault("apply", "if #changes == 0 then", "if false then"),
     "a lease that ended is forgotten": Fault("propose", TAKE_BACK, "if false then"),
+    "a lease that ended is kept": Fault("propose", "  redis.call('ZREM', KEYS[3], rank)\n", "\n"),
     "two rebuilds at once": Fault("finish", "meta[3] ~= ARGV[6]", "false"),
 }
 

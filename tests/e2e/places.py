@@ -1,0 +1,119 @@
+"""Every page there is, each in the states in which people meet it."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from playwright.async_api import Page
+
+from tests.e2e.installation import Installation
+from tests.e2e.rest import Rest, new_plate
+from tests.e2e.visitors import Visitors
+
+FULL_LOT = "herrick-west"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page by its name, with the status of its answer; ``press`` is clicked there, ``key`` typed."""
+
+    name: str
+    path: str
+    status: int = 200
+    press: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Tour:
+    """All places, with the cookies of a driver who has booked and of an attendant."""
+
+    places: tuple[Place, ...]
+    cookies: list[dict[str, object]]
+
+    async def visit(self, page: Page, place: Place) -> None:
+        """Opens the place, presses what is to be pressed, and waits until nothing moves."""
+        answer = await page.goto(place.path)
+        assert answer is not None and answer.status == place.status, f"{place.name}: {answer}"
+        if place.press:
+            await page.click(place.press)
+        if place.key:
+            await page.keyboard.press(place.key)
+        if place.press:
+            await page.wait_for_function("() => !document.querySelector('.htmx-request')")
+        await page.evaluate("() => Promise.all(document.getAnimations().map((each) => each.finished))")
+
+
+async def prepare_tour(visitors: Visitors, rest: Rest, lotline: Installation) -> Tour:
+    """Makes the states: bookings, an overstay, closed and taken slots, a lot without a free slot."""
+    late, later = await rest.free_slot("C"), int(time.time()) + 3
+    await rest.reserve(late["identifier"], new_plate(), until=later)
+    for slot in await rest.slots(FULL_LOT, status="free"):
+        await rest.reserve(slot["identifier"], new_plate())
+
+    page = await visitors.new()
+    booked = [await book(page, (await rest.free_slot("E"))["name"]) for _ in range(2)]
+    await page.click("#release > summary")
+    await page.click("#release-button")
+    await page.wait_for_selector(".ended")
+    await page.goto(await lotline.sign_in_link())
+    closed, taken = [(await rest.slots(area="A", status="free"))[at]["name"] for at in (-1, -2)]
+    desk = "/attendant/lots/riverside"
+    await page.goto(f"{desk}/slots/{closed}")
+    await page.click("#do-close")
+    await page.wait_for_selector("#do-open")
+    await page.goto(f"{desk}/slots/{taken}")
+    await page.fill("#walk-in-plate", new_plate())
+    await page.click("#do-walk-in")
+    await page.wait_for_selector("#ask-release")
+
+    await asyncio.sleep(later - time.time())
+
+    free = (await rest.free_slot("D"))["name"]
+    lot = "/lots/riverside"
+    drivers = (
+        Place("lots", "/"),
+        Place("lots, nothing found", "/?q=zzzz"),
+        Place("lot", lot),
+        Place("lot that is full", f"/lots/{FULL_LOT}"),
+        Place("lot as a list", f"{lot}#slots-list"),
+        Place("slot that is free", f"{lot}/slots/{free}"),
+        Place("slot with another time", f"{lot}/slots/{free}?start=later&duration=other"),
+        Place("slot with errors", f"{lot}/slots/{free}", press="#panel-submit"),
+        Place("slot that is taken", f"{lot}/slots/{taken}"),
+        Place("slot that is closed", f"{lot}/slots/{closed}"),
+        Place("my bookings", "/bookings"),
+        Place("booking", booked[0]),
+        Place("booking that asks", booked[0], press="#release > summary"),
+        Place("booking that has ended", booked[1]),
+        Place("wall", "/display/riverside"),
+        Place("wall of a full lot", f"/display/{FULL_LOT}"),
+        Place("sign-in", "/sign-in"),
+        Place("sign-in by an old link", "/sign-in?notice=link"),
+        Place("signed out", "/sign-in?notice=signed-out"),
+        Place("documentation", "/docs"),
+        Place("no such address", "/nothing", 404),
+        Place("no such booking", "/bookings/nothing", 404),
+    )
+    attendants = (
+        Place("desks", "/attendant"),
+        Place("desk", desk),
+        Place("desk, a plate found", f"{desk}?q=TST"),
+        Place("desk, no plate found", f"{desk}?q=ZZZZ"),
+        Place("desk, free slot", f"{desk}/slots/{free}"),
+        Place("desk, overstay", f"{desk}/slots/{late['name']}"),
+        Place("desk, asking", f"{desk}/slots/{taken}", press="#ask-release"),
+        Place("desk, closed slot", f"{desk}/slots/{closed}"),
+        Place("desk, keys", desk, key="?"),
+    )
+    return Tour(drivers + attendants, list(await page.context.cookies()))  # type: ignore[arg-type]
+
+
+async def book(page: Page, name: str) -> str:
+    """Books a slot as a driver does; the path of the booking."""
+    await page.goto(f"/lots/riverside/slots/{name}")
+    await page.fill("#entity", new_plate())
+    await page.click("#panel-submit")
+    await page.wait_for_url("**/bookings/*")
+    return urlsplit(page.url).path

@@ -1,0 +1,53 @@
+"""The whole application in this process, over a real SQL and a real Redis."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from httpx2 import ASGITransport, AsyncClient
+from redis.asyncio import Redis
+
+from app.bookings.desk import Desk
+from app.core.clock import Clock, FixedClock
+from app.lifespan import lifespan
+from app.main import create_app
+from app.settings import Settings
+
+ADDRESS = "http://lotline.test"
+
+
+@asynccontextmanager
+async def served(
+    database_url: str, redis_url: str, clock: Clock | None = None, **settings: Any
+) -> AsyncIterator[AsyncClient]:
+    """A client of an application with these settings; an exception that gets out of it is raised here."""
+    given = Settings.from_environment({"DATABASE_URL": database_url, "REDIS_URL": redis_url})
+    app = create_app(replace(given, **settings), clock)
+    async with lifespan(app), AsyncClient(transport=ASGITransport(app), base_url=ADDRESS) as client:
+        client.desk = app.state.parts.get(Desk)  # type: ignore[attr-defined]
+        yield client
+
+
+@pytest.fixture
+async def client(database_url: str, redis_url: str, redis: Redis) -> AsyncIterator[AsyncClient]:
+    """A program on the same machine."""
+    async with served(database_url, redis_url) as found:
+        yield found
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """It is a Monday, just before noon, until a test says otherwise."""
+    return FixedClock(datetime(2026, 6, 1, 11, 50, tzinfo=UTC))
+
+
+@pytest.fixture
+async def timed_client(
+    database_url: str, redis_url: str, redis: Redis, clock: FixedClock
+) -> AsyncIterator[AsyncClient]:
+    """As ``client``, in the time of ``clock``."""
+    async with served(database_url, redis_url, clock) as found:
+        yield found
