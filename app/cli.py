@@ -100,6 +100,10 @@ def import_slots(
     ] = False,
     time_zone: Annotated[str, typer.Option(help="Time zone of lots whose file names none.")] = "UTC",
     currency: Annotated[str, typer.Option(help="Currency of lots whose file names none.")] = "EUR",
+    plates: Annotated[
+        bool,
+        typer.Option("--plates", help="Slots there are claimed by number plates: HKR 4821 is hkr-4821."),
+    ] = False,
 ) -> None:
     """Import lots and slots. Exit code 1 when nothing was imported."""
     from app.launch import tasks
@@ -116,6 +120,7 @@ def import_slots(
                     dry_run=dry_run,
                     time_zone=time_zone,
                     currency=currency,
+                    plates=plates,
                     on_progress=on_progress,
                 )
             )

@@ -4,7 +4,6 @@ import contextlib
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -19,7 +18,7 @@ from app.api import routes as api
 from app.attendant import routes as attendant
 from app.core import health, metrics
 from app.core.clock import Clock
-from app.core.db import SQL_IS_GONE, Database
+from app.core.db import Database, SqlAway
 from app.core.errors import Problem, Unavailable
 from app.core.parts import part
 from app.core.templating import STATIC
@@ -32,7 +31,6 @@ from app.settings import Settings
 from app.slots.relay import outbox_lag_s
 
 log = structlog.get_logger()
-SQL_SAYS_NO = (OperationalError, InterfaceError, ConnectionError)
 PUBLIC, HOLDER, PROGRAM, ATTENDANT = Access.PUBLIC, Access.HOLDER, Access.PROGRAM, Access.ATTENDANT
 
 
@@ -89,8 +87,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     app = Starlette(
         routes=routes(),
         middleware=[Middleware(Doorway, on_fault=fault)],
-        exception_handlers={Problem: problem, HTTPException: http_error}
-        | dict.fromkeys(SQL_SAYS_NO, sql_is_gone),
+        exception_handlers={Problem: problem, HTTPException: http_error, SqlAway: sql_is_away},
         lifespan=lifespan,
     )
     app.state.settings = settings or Settings.of_process()
@@ -100,7 +97,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
 
 async def prometheus(request: Request) -> Response:
     """``GET /metrics``."""
-    with contextlib.suppress(*SQL_IS_GONE):
+    with contextlib.suppress(SqlAway):
         database = part(request, Database)
         async with database.look() as connection:
             metrics.OUTBOX_LAG.set(await outbox_lag_s(database, connection))
@@ -127,9 +124,9 @@ async def http_error(request: Request, error: Exception) -> Response:
     return response
 
 
-async def sql_is_gone(request: Request, error: Exception) -> Response:
+async def sql_is_away(request: Request, error: Exception) -> Response:
     """SQL can't be reached, or not in time."""
-    log.error("sql.gone", error=repr(error))
+    log.error("sql.away", error=str(error))
     return answer(request, Unavailable("The database"))
 
 

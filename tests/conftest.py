@@ -60,7 +60,7 @@ def postgresql_template(postgresql_url: str) -> str:
     async def make() -> str:
         url = servers.database_url(postgresql_url, "lotline_template")
         connection = await asyncpg.connect(postgresql_url)
-        await connection.execute('CREATE DATABASE lotline_template')
+        await connection.execute("CREATE DATABASE lotline_template")
         await connection.close()
         await upgrade_url(as_settings_have_it(url))
         return "lotline_template"

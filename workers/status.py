@@ -7,7 +7,7 @@ import signal
 import structlog
 
 from app.core import log as logs
-from app.core.db import SQL_IS_GONE
+from app.core.db import SqlAway
 from app.core.redis import REDIS_IS_GONE
 from app.lifespan import opened_desk
 from app.settings import Settings
@@ -31,7 +31,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 await relay_once(desk.database, desk.status, LEFT_BEHIND_S)
             except (NotBuilt, OtherOrder) as reason:
                 log.info("status.try_again", reason=type(reason).__name__)
-            except (*REDIS_IS_GONE, *SQL_IS_GONE) as error:
+            except (*REDIS_IS_GONE, SqlAway) as error:
                 log.warning("status.something_is_away", error=repr(error))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), EVERY_S)

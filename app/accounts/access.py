@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
@@ -17,7 +17,7 @@ from app.core.db import Database
 from app.core.errors import Problem
 from app.core.ids import read_signed_id
 from app.core.parts import part
-from app.settings import Settings
+from app.settings import DEFAULT_PORT, Settings
 
 COOKIE = "lotline_session"
 Handler = Callable[[Request], Awaitable[Response]]
@@ -60,9 +60,17 @@ class GuardedSocket(WebSocketRoute):
         super().__init__(path, _guarded_socket(endpoint, access), name=endpoint.__name__)
 
 
+def cookie_name(connection: HTTPConnection, base: str) -> str:
+    """The cookie's name here. Browsers keep cookies by host, not by port: two copies must not share them."""
+    port = part(connection, Settings).port
+    return base if port == DEFAULT_PORT else f"{base}_{port}"
+
+
 async def who(connection: HTTPConnection) -> SignedIn | None:
     """Who is signed in, if anyone."""
-    return await signed_in(part(connection, Database), connection.cookies.get(COOKIE))
+    return await signed_in(
+        part(connection, Database), connection.cookies.get(cookie_name(connection, COOKIE))
+    )
 
 
 def account(request: Request) -> SignedIn:
@@ -111,7 +119,7 @@ async def _refusal(request: Request, access: Access) -> Response | None:
             raise Problem(404, "no-such-booking", "This link leads to no booking", "Check that it is whole.")
         request.state.reservation = found
         return None
-    if access is Access.PROGRAM and _is_open(part(request, Settings)):
+    if access is Access.PROGRAM and _is_open(part(request, Settings)) and _comes_from_here(request):
         return None
     person = await who(request)
     if person is None:
@@ -127,12 +135,25 @@ def _may(person: SignedIn, access: Access) -> bool:
 
 
 def _is_open(settings: Settings) -> bool:
-    if settings.profile != "development":
-        return False
-    if settings.host == "localhost":
+    return settings.profile == "development" and _is_loopback(settings.host)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(settings.host).is_loopback
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _comes_from_here(request: Request) -> bool:
+    """Whether the request was addressed to this machine itself, not to a proxy or to another's name."""
+    headers = request.headers
+    if "forwarded" in headers or "x-forwarded-for" in headers or "x-forwarded-host" in headers:
+        return False
+    try:
+        return _is_loopback(urlsplit("//" + headers.get("host", "")).hostname or "")
     except ValueError:
         return False
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.accounts import service
-from app.accounts.access import COOKIE
+from app.accounts.access import COOKIE, cookie_name
 from app.accounts.views import SignInNotice, SignInPage
 from app.core.db import Database
 from app.core.errors import Problem
@@ -50,7 +50,9 @@ async def sign_in(request: Request) -> Response:
 
 
 async def use_link(request: Request) -> Response:
-    """``GET /sign-in/{secret}``: a link that signs in once."""
+    """``GET /sign-in/{secret}``: a link that signs in once. Looking at it (HEAD) does not use it up."""
+    if request.method == "HEAD":
+        return Response()
     try:
         secret = await service.use_link(part(request, Database), request.path_params["secret"])
     except Problem:
@@ -60,18 +62,18 @@ async def use_link(request: Request) -> Response:
 
 async def sign_out(request: Request) -> Response:
     """``POST /sign-out``: ends the session, here and on the server."""
-    secret = request.cookies.get(COOKIE)
+    secret = request.cookies.get(cookie_name(request, COOKIE))
     if secret:
         await service.sign_out(part(request, Database), secret)
     response = RedirectResponse("/sign-in?notice=signed-out", 303)
-    response.delete_cookie(COOKIE)
+    response.delete_cookie(cookie_name(request, COOKIE))
     return response
 
 
 def _signed_in(request: Request, secret: str, going: str) -> Response:
     response = RedirectResponse(going or HOME, 303)
     response.set_cookie(
-        COOKIE,
+        cookie_name(request, COOKIE),
         secret,
         max_age=int(service.SESSION_LIFE.total_seconds()),
         httponly=True,

@@ -8,8 +8,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from app.accounts.service import SignedIn
 from app.api import answers, models
-from app.bookings import calculate, opening
+from app.bookings import calculate, opening, problems
 from app.bookings.desk import Desk, run_again_on_conflict
 from app.bookings.forms import IdempotencyKey, ReserveRequest, UnreserveRequest
 from app.bookings.reserve import reserve
@@ -62,7 +63,9 @@ async def get_parking(request: Request) -> Response:
         async with part(request, Database).look() as connection:
             return await queries.slot_page(connection, wanted, query.start, query.limit, cursor)
 
-    page = await run_again_on_conflict(look)
+    page: queries.Page = await run_again_on_conflict(look)
+    if not page.slots:
+        await _refuse_unknown(request, wanted)
     return JSONResponse(answers.slot_list(page, given, query.start, query.limit))
 
 
@@ -154,6 +157,15 @@ async def _calculate(request: Request, body: dict[str, Any]) -> Response:
     return JSONResponse(answers.fee(charged))
 
 
+async def _refuse_unknown(request: Request, wanted: queries.Filter) -> None:
+    """404 where nothing was found because the lot or the slot that was named does not exist."""
+    async with part(request, Database).look() as connection:
+        if wanted.slot is not None and await queries.slot_details(connection, wanted.slot) is None:
+            raise problems.no_such_slot(wanted.slot)
+        if wanted.lot is not None and not await queries.lot_exists(connection, wanted.lot):
+            raise problems.no_such_lot(wanted.lot)
+
+
 def _action(request: Request, actions: dict[str, Action]) -> Action:
     name = request.query_params.get("action", "")
     if name not in actions:
@@ -174,7 +186,9 @@ def _idempotency_key(request: Request, body: dict[str, Any]) -> IdempotencyKey |
     if not 1 <= len(key) <= LONGEST_KEY:
         raise InvalidInput([FieldError("Idempotency-Key", f"must have 1 to {LONGEST_KEY} characters")])
     written = json.dumps(body, sort_keys=True)
-    return IdempotencyKey("program", key, hashlib.sha256(written.encode()).hexdigest())
+    person: SignedIn | None = getattr(request.state, "account", None)
+    caller = f"account {person.account_id}" if person else "program"
+    return IdempotencyKey(caller, key, hashlib.sha256(written.encode()).hexdigest())
 
 
 def _if_match(request: Request) -> str | None:

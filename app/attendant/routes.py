@@ -9,7 +9,7 @@ from app.attendant import desk_page, views
 from app.bookings import attend
 from app.bookings.desk import Desk
 from app.bookings.entity import what_is_wrong
-from app.bookings.forms import ReserveRequest
+from app.bookings.forms import ReserveRequest, form_key
 from app.bookings.paths import lot_in_path, slot_in_path
 from app.bookings.queries import slot_version
 from app.bookings.reserve import reserve
@@ -123,7 +123,13 @@ async def _walk_in(desk: Desk, slot: LaidSlot, sent: dict[str, str]) -> str:
         raise _WrongPlate(f"The plate {wrong}.")
     try:
         fit_text(plate)
-        request = ReserveRequest(entity=plate, slot=slot.identifier, source="attendant", arrived=True)
+        request = ReserveRequest(
+            entity=plate,
+            slot=slot.identifier,
+            source="attendant",
+            arrived=True,
+            idempotency=form_key(sent),
+        )
         await reserve(desk, request)
     except Problem as problem:
         if problem.type == "entity-has-reservation":

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.bookings import records
 from app.core import metrics
-from app.core.db import SQL_IS_GONE, Database, is_conflict
+from app.core.db import Database, SqlAway, is_conflict
 from app.core.errors import Unavailable
 from app.core.redis import REDIS_IS_GONE
 from app.slots.layout import Layouts
@@ -85,11 +85,8 @@ async def run_again_on_conflict(work: Any) -> Any:
                 metrics.SQL_RETRIES.inc()
                 await asyncio.sleep(0.005 * 2**attempt)
                 continue
-            if isinstance(error, SQL_IS_GONE):
-                log.error("sql.gone", error=str(error.orig))
-                raise Unavailable("The database") from error
             raise
-        except (OSError, TimeoutError) as error:
-            log.error("sql.gone", error=repr(error))
+        except SqlAway as error:
+            log.error("sql.away", error=str(error))
             raise Unavailable("The database") from error
     raise AssertionError("unreachable")

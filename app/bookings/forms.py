@@ -1,5 +1,7 @@
 """What a booking is asked with, as plain facts; checked against the database's time, not the client's."""
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -13,6 +15,7 @@ AHEAD = timedelta(hours=24)
 # Held for nothing for so long after the call, then billed even if `time` lies later.
 FREE_HOLD = timedelta(minutes=30)
 LONGEST_STAY = timedelta(days=366)
+LONGEST_FORM_KEY = 64
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,15 @@ class IdempotencyKey:
     caller: str
     key: str
     request_digest: str
+
+
+def form_key(sent: Mapping[str, str]) -> IdempotencyKey | None:
+    """The key that a form carries as ``idempotency_key``: sent twice, it books once."""
+    key = sent.get("idempotency_key", "")
+    if not 1 <= len(key) <= LONGEST_FORM_KEY:
+        return None
+    rest = sorted((name, value) for name, value in sent.items() if name != "idempotency_key")
+    return IdempotencyKey("browser", key, hashlib.sha256(repr(rest).encode()).hexdigest())
 
 
 @dataclass(frozen=True)

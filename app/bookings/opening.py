@@ -46,8 +46,11 @@ async def put_slot(desk: Desk, form: SlotForm) -> service.Put:
     return put
 
 
-async def import_lots(desk: Desk, plan: ImportPlan) -> Imported:
-    """Writes every lot of a plan, each in a transaction of its own; those that exist are refused."""
+async def import_lots(desk: Desk, plan: ImportPlan, *, plates: bool = False) -> Imported:
+    """Writes every lot of a plan, each in a transaction of its own; those that exist are refused.
+
+    ``plates`` says that entities in these lots are number plates, to be compared as such.
+    """
     lots, slots, refusals = [], 0, list(plan.refusals)
     for lot_plan in plan.lots:
         async with desk.transaction() as connection:
@@ -58,12 +61,13 @@ async def import_lots(desk: Desk, plan: ImportPlan) -> Imported:
             fresh = replace(
                 lot_plan, slots=tuple(slot for slot in lot_plan.slots if slot.identifier not in taken)
             )
-            lot = await service.import_lot(connection, fresh, now) if fresh.slots else None
+            lot = await service.import_lot(connection, fresh, now, plates=plates) if fresh.slots else None
             if lot is not None:
                 assert lot.id is not None
                 await open_tariff(connection, lot.id, lot.currency, now)
         if lot is None:
-            refusals.append(Refusal(None, lot_plan.code, "A lot with this code exists already."))
+            if fresh.slots:
+                refusals.append(Refusal(None, lot_plan.code, "A lot with this code exists already."))
             continue
         lots.append(lot)
         slots += len(fresh.slots)

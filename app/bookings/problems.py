@@ -13,6 +13,10 @@ def no_such_lot(code: str) -> Problem:
     return Problem(404, "no-such-lot", "There is no such lot", f"No lot has the code {code!r}.")
 
 
+def no_such_area(lot: str, area: str) -> Problem:
+    return Problem(404, "no-such-area", "There is no such area", f"Lot {lot} has no area {area!r}.")
+
+
 def no_such_slot(identifier: str) -> Problem:
     return Problem(
         404, "no-such-slot", "There is no such slot", f"No slot has the identifier {identifier!r}."

@@ -94,7 +94,7 @@ async def find_entity(connection: AsyncConnection, lot_id: int, typed: str, limi
                 table.c.lot_id == lot_id,
                 or_(stripped.ilike(like, escape="\\"), _squeezed(stripped).ilike(like, escape="\\")),
             )
-            .order_by(table.c.start_at.desc())
+            .order_by(table.c.start_at.desc() if table is RESERVATION else HISTORY.c.ended_at.desc())
             .limit(limit)
         )
         found += [Seen(*row) for row in rows]

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.bookings.models import Reservation, ReservationHistory
@@ -92,6 +92,15 @@ _SLOT_ROW = (
 )
 
 
+# Written out, not bound: a planner uses the partial index only where it can read the condition.
+_IS_FREE = text("slot_state.state = 'free'")
+_FREE_IN_CLASS = (
+    _STATE.c.lot_id == _CLASS.c.lot_id,
+    _STATE.c.class_number == _CLASS.c.number,
+    _IS_FREE,
+)
+
+
 async def slot_by(connection: AsyncConnection, *, lock: Lock = Lock.NONE, **criteria: Any) -> SlotRow | None:
     """The slot with this ``id`` or ``identifier``."""
     statement = _SLOT_ROW.where(*(_SLOT.c[name] == value for name, value in criteria.items()))
@@ -100,29 +109,59 @@ async def slot_by(connection: AsyncConnection, *, lock: Lock = Lock.NONE, **crit
     return None if row is None else SlotRow(**{**row, "state": State(row["state"])})
 
 
+async def lot_with_free(connection: AsyncConnection, class_filter: dict[str, Any]) -> int | None:
+    """A lot that has a free slot of these classes, rather a standard than a premium one.
+
+    It stops at the first class that has one, so it costs no more where there are more lots.
+    """
+    free = select(_STATE.c.slot_id).where(*_FREE_IN_CLASS).correlate(_CLASS).exists()
+    statement = _fitting(select(_CLASS.c.lot_id), class_filter).where(free)
+    for premium in (False, True):
+        if class_filter.get("premium") in (None, premium):
+            one = statement.where(_CLASS.c.premium.is_(premium)).limit(1)
+            found: int | None = (await connection.execute(one)).scalar_one_or_none()
+            if found is not None:
+                return found
+    return None
+
+
 async def free_slot(
-    connection: AsyncConnection, lot_id: int | None, class_filter: dict[str, Any], lock: "Lock"
+    connection: AsyncConnection, lot_id: int | None, class_filter: dict[str, Any], lock: Lock
 ) -> SlotRow | None:
     """The nearest free slot that fits, standard before premium, straight from the truth.
 
-    ``class_filter`` holds columns of ``slot_class``, and ``area`` for an area's code.
+    ``class_filter`` holds columns of ``slot_class``, and ``area`` for an area's code. Each class is looked
+    at by the partial index of free slots: its first entry is the nearest.
     """
-    statement = (
-        _SLOT_ROW.join(
-            _CLASS, (_CLASS.c.lot_id == _STATE.c.lot_id) & (_CLASS.c.number == _STATE.c.class_number)
-        )
-        .where(_STATE.c.state == State.FREE, _LOT.c.closed.is_(False))
-        .order_by(_CLASS.c.premium, _STATE.c.rank)
-        .limit(1)
-    )
-    if lot_id is not None:
-        statement = statement.where(_STATE.c.lot_id == lot_id)
+    if lot_id is None:
+        lot_id = await lot_with_free(connection, class_filter)
+    if lot_id is None:
+        return None
+    nearest = select(func.min(_STATE.c.rank)).where(*_FREE_IN_CLASS).correlate(_CLASS).scalar_subquery()
+    kinds = _fitting(select(_CLASS.c.number, _CLASS.c.premium, nearest.label("nearest")), class_filter)
+    rows = (await connection.execute(kinds.where(_CLASS.c.lot_id == lot_id))).all()
+    having = sorted((row.premium, row.nearest, row.number) for row in rows if row.nearest is not None)
+    for _, _, number in having:
+        statement = _SLOT_ROW.where(
+            _STATE.c.lot_id == lot_id, _STATE.c.class_number == number, _IS_FREE
+        ).order_by(_STATE.c.rank)
+        chosen = _locking(connection, statement.limit(1), lock)
+        row = (await connection.execute(chosen)).mappings().one_or_none()
+        if row is not None:
+            return SlotRow(**{**row, "state": State(row["state"])})
+    return None
+
+
+def _fitting(statement: Any, class_filter: dict[str, Any]) -> Any:
+    """Classes of open lots that are as ``class_filter`` says."""
+    statement = statement.select_from(_CLASS).join(_LOT, _LOT.c.id == _CLASS.c.lot_id)
+    statement = statement.where(_LOT.c.closed.is_(False))
     for name, value in class_filter.items():
-        column = _AREA.c.code if name == "area" else _CLASS.c[name]
-        statement = statement.where(column == value)
-    statement = _locking(connection, statement, lock)
-    row = (await connection.execute(statement)).mappings().one_or_none()
-    return None if row is None else SlotRow(**{**row, "state": State(row["state"])})
+        if name == "area":
+            statement = statement.join(_AREA, _AREA.c.id == _CLASS.c.area_id).where(_AREA.c.code == value)
+        else:
+            statement = statement.where(_CLASS.c[name] == value)
+    return statement
 
 
 def _locking(connection: AsyncConnection, statement: Any, lock: Lock) -> Any:
@@ -210,7 +249,7 @@ async def free_ids(connection: AsyncConnection, lot_id: int, class_filter: dict[
         .join_from(
             _STATE, _CLASS, (_CLASS.c.lot_id == _STATE.c.lot_id) & (_CLASS.c.number == _STATE.c.class_number)
         )
-        .where(_STATE.c.lot_id == lot_id, _STATE.c.state == State.FREE)
+        .where(_STATE.c.lot_id == lot_id, _IS_FREE)
     )
     for name, value in class_filter.items():
         statement = statement.where(_CLASS.c[name] == value)

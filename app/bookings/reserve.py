@@ -1,6 +1,6 @@
 """Reserve: Redis proposes, SQL decides, and every change is told once.
 
-``docs/booking.md`` draws the path; the design's rule is that nothing is acknowledged before its commit.
+``docs/architecture.md`` tells the path; its first rule is that nothing is acknowledged before its commit.
 """
 
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from app.core import metrics
 from app.core.errors import Problem, Unavailable
 from app.core.ids import new_id, sign_id
 from app.core.redis import REDIS_IS_GONE
+from app.payments.fees import Price
 from app.payments.queries import price_in_force, price_of
 from app.slots.layout import Frame, Layout, Wish
 from app.slots.models import State
@@ -64,22 +65,36 @@ async def reserve(desk: Desk, request: ReserveRequest) -> Reserved:
 async def _reserve(desk: Desk, request: ReserveRequest) -> Reserved:
     if request.slot is not None:
         return await _reserve_named(desk, request)
-    lot_id = None
-    if request.lot is not None:
-        frame = await run_again_on_conflict(lambda: _frame(desk, request.lot or ""))
-        if frame is None:
+    frame = await run_again_on_conflict(lambda: _frame(desk, request))
+    if frame is None and request.lot is not None:
+        await _refuse_wrong_fields(desk, request)
+        raise problems.no_such_lot(request.lot)
+    if frame is not None:
+        area = request.wish.area
+        if request.lot is not None and area is not None and area not in frame.area_codes.values():
             await _refuse_wrong_fields(desk, request)
-            raise problems.no_such_lot(request.lot)
-        lot_id = frame.lot_id
+            raise problems.no_such_area(request.lot, area)
         reserved = await _reserve_proposed(desk, request, frame)
         if reserved is not None:
             return reserved
-    taken = await run_again_on_conflict(lambda: _take(desk, request, lot_id, None))
-    return await _announce(desk, taken)
+    lot_id = frame.lot_id if frame is not None and request.lot is not None else None
+    for _ in range(ROUNDS_BEFORE_503):
+        try:
+            taken = await run_again_on_conflict(lambda: _take(desk, request, lot_id, None))
+        except _Lost:
+            # The entity's other booking ended between the refused insert and the look at it.
+            continue
+        return await _announce(desk, taken)
+    raise Unavailable("A free slot", retry_after_s=1)
 
 
-async def _frame(desk: Desk, code: str) -> Frame | None:
-    lot_id = await desk.layouts.id_of(code)
+async def _frame(desk: Desk, request: ReserveRequest) -> Frame | None:
+    """The lot that is asked for, or one that seems to have what is wished for."""
+    if request.lot is not None:
+        lot_id = await desk.layouts.id_of(request.lot)
+    else:
+        async with desk.database.look() as connection:
+            lot_id = await records.lot_with_free(connection, class_filter(request.wish))
     return None if lot_id is None else await desk.layouts.frame(lot_id)
 
 
@@ -162,7 +177,10 @@ async def _take(
         if errors := request.wrong_fields(now):
             raise problems.invalid(errors)
         slot = await _choose(connection, request, lot_id, candidate)
-        reservation = await _insert(connection, request, slot, now)
+        price = await price_in_force(connection, slot.lot_id, slot.area_id, premium=slot.premium)
+        if price is None:
+            raise problems.no_tariff(slot.lot_code)
+        reservation = await _insert(connection, request, slot, price, now)
         moved = await records.move_slot(
             connection,
             slot,
@@ -176,7 +194,6 @@ async def _take(
             raise _Lost
         answer = {"reservation": reservation["id"]}
         await answers.keep(connection, "reserve", request.idempotency, answer)
-        price = await price_of(connection, reservation["tariff_id"], premium=slot.premium)
         return _Taken(_reserved(desk, slot, reservation, price), moved)
 
 
@@ -206,11 +223,8 @@ async def _choose(
 
 
 async def _insert(
-    connection: Any, request: ReserveRequest, slot: records.SlotRow, now: datetime
+    connection: Any, request: ReserveRequest, slot: records.SlotRow, price: Price, now: datetime
 ) -> dict[str, Any]:
-    price = await price_in_force(connection, slot.lot_id, slot.area_id, premium=slot.premium)
-    if price is None:
-        raise problems.no_tariff(slot.lot_code)
     compared = as_compared(request.entity, plate=slot.entities_are_plates)
     values: dict[str, Any] = {
         "id": new_id(),
@@ -249,7 +263,7 @@ async def _replay(connection: Any, kept: dict[str, Any], desk: Desk) -> Reserved
     return _reserved(desk, slot, booking.model_dump(), price)
 
 
-def _reserved(desk: Desk, slot: records.SlotRow, booking: dict[str, Any], price: Any) -> Reserved:
+def _reserved(desk: Desk, slot: records.SlotRow, booking: dict[str, Any], price: Price) -> Reserved:
     return Reserved(
         reservation=booking["id"],
         slot=slot.identifier,

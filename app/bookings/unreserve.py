@@ -107,7 +107,8 @@ async def _end(
     slot = await records.slot_by(connection, id=booking.slot_id)
     assert slot is not None
     price = await price_of(connection, booking.tariff_id, premium=booking.premium)
-    fixed = fee(price, booking.start_at, min(time_given or now, now))
+    billed_until = min(time_given or now, now)
+    fixed = fee(price, booking.start_at, billed_until)
     target = State.CLOSED if slot.lot_closed else State.FREE
     moved = await records.move_slot(
         connection,
@@ -119,7 +120,11 @@ async def _end(
         held_by=booking.id,
     )
     if moved is None:
-        raise problems.no_such_reservation()
+        # Somebody else ended it while this one waited for the slot: the same answer.
+        before = await records.ended(connection, id=booking.id)
+        if before is None:
+            raise problems.no_such_reservation()
+        return _Ended(await _as_ended(connection, before), None)
     ended = await records.end_reservation(
         connection,
         booking,
@@ -130,14 +135,15 @@ async def _end(
         lines=fixed.stored_lines(),
     )
     assert ended, "a booking whose slot was moved away from it in this transaction"
-    return _Ended(_released(booking, slot, now, fixed), moved)
+    return _Ended(_released(booking, slot, billed_until, fixed), moved)
 
 
 async def _as_ended(connection: Any, before: ReservationHistory) -> Released:
     slot = await records.slot_by(connection, id=before.slot_id)
     assert slot is not None
     fixed = Fee(before.amount_minor, before.currency, lines_from_stored(before.lines))
-    return _released(before, slot, before.ended_at, fixed)
+    billed_until = min(before.ended_time_given or before.ended_at, before.ended_at)
+    return _released(before, slot, billed_until, fixed)
 
 
 def _released(

@@ -7,14 +7,15 @@ read-only connection of their own. On PostgreSQL both are READ COMMITTED on the 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, TypeDecorator, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 from sqlmodel import SQLModel
@@ -23,10 +24,16 @@ from app.core.clock import Clock, SystemClock
 
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 10
+POOL_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_MS = 15_000
 # SQLite numbers rows by itself only where the type is INTEGER.
 BigKey = BigInteger().with_variant(Integer, "sqlite")
-SQL_IS_GONE = (OperationalError, InterfaceError, OSError, asyncio.TimeoutError)
+# SQLSTATE classes: connection, resources, operator's intervention, and a statement that took too long.
+_GONE_STATES = ("08", "53", "57")
+
+
+class SqlAway(Exception):
+    """SQL can't be reached, or not in time. Nothing of what was asked has been committed for certain."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -62,19 +69,21 @@ class Database:
 
     @asynccontextmanager
     async def unit_of_work(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction: leaving commits it, an exception rolls it back."""
-        if not self.is_sqlite:
-            async with self._writer.begin() as connection:
+        """One transaction: leaving commits it, an exception rolls it back. SqlAway where SQL is away."""
+        with _saying_that_sql_is_away():
+            if not self.is_sqlite:
+                async with self._writer.begin() as connection:
+                    yield connection
+                return
+            async with self._turn, self._writer.begin() as connection:
                 yield connection
-            return
-        async with self._turn, self._writer.begin() as connection:
-            yield connection
 
     @asynccontextmanager
     async def look(self) -> AsyncIterator[AsyncConnection]:
-        """A connection that only reads."""
-        async with self._reader.connect() as connection:
-            yield connection
+        """A connection that only reads. SqlAway where SQL does not answer."""
+        with _saying_that_sql_is_away():
+            async with self._reader.connect() as connection:
+                yield connection
 
     async def now(self, connection: AsyncConnection) -> datetime:
         """The database's own time; it alone decides what is due or expired."""
@@ -88,6 +97,26 @@ class Database:
     async def close(self) -> None:
         await self._writer.dispose()
         await self._reader.dispose()
+
+
+@contextmanager
+def _saying_that_sql_is_away() -> Iterator[None]:
+    try:
+        yield
+    except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
+        if isinstance(error, DBAPIError) and not _is_away(error):
+            raise
+        raise SqlAway(str(error)) from error
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """Drivers have many words for it; a connection that was cut while it rolls back is the strangest."""
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return (
+        error.connection_invalidated
+        or state[:2] in _GONE_STATES
+        or (not state and isinstance(error, OperationalError | InterfaceError | InternalError))
+    )
 
 
 def insert(connection: AsyncConnection, table: type[SQLModel]) -> Any:
@@ -107,6 +136,7 @@ def is_conflict(error: DBAPIError) -> bool:
 def _sqlite_engine(url: str, *, read_only: bool) -> AsyncEngine:
     engine = create_async_engine(
         url,
+        hide_parameters=True,
         connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000},
         **({} if read_only else {"poolclass": StaticPool}),
     )
@@ -135,12 +165,15 @@ def _postgresql_engine(url: str) -> AsyncEngine:
         "statement_timeout": str(STATEMENT_TIMEOUT_MS),
         "idle_in_transaction_session_timeout": str(STATEMENT_TIMEOUT_MS),
         "timezone": "UTC",
+        "synchronous_commit": "on",
     }
     return create_async_engine(
         url,
         pool_size=POOL_SIZE,
         max_overflow=0,
         pool_pre_ping=True,
+        pool_timeout=POOL_TIMEOUT_S,
+        hide_parameters=True,
         isolation_level="READ COMMITTED",
         connect_args={"server_settings": settings, "timeout": 5},
     )

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.core.db import SQL_IS_GONE, Database
+from app.core.db import Database, SqlAway
 from app.core.parts import part
 from app.core.redis import REDIS_IS_GONE
 
@@ -42,6 +42,6 @@ async def ready(request: Request) -> Response:
 async def _answers(check: Awaitable[None]) -> bool:
     try:
         await asyncio.wait_for(check, PATIENCE_S)
-    except (*SQL_IS_GONE, *REDIS_IS_GONE):
+    except (SqlAway, *REDIS_IS_GONE):
         return False
     return True

@@ -1,19 +1,24 @@
 """The way into Redis: one client a process, scripts loaded once, faults told apart from answers."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
+
+from app.core.clock import monotonic_s
 
 REDIS_IS_GONE = (RedisError, OSError, TimeoutError)
 CONNECT_TIMEOUT_S = 0.5
-SOCKET_TIMEOUT_S = 2.0
+SOCKET_TIMEOUT_S = 1.0
 MAX_CONNECTIONS = 64
+REST_S = 1.0
 
 
 def connect(url: str) -> Redis:
@@ -22,14 +27,38 @@ def connect(url: str) -> Redis:
     redis-py would retry ten times in silence, so that a script might run twice; here the caller
     hears of a fault at once and decides.
     """
-    return Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         url,
         max_connections=MAX_CONNECTIONS,
+        timeout=SOCKET_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
         retry_on_error=[],
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         socket_timeout=SOCKET_TIMEOUT_S,
     )
+    return Redis.from_pool(pool)
+
+
+class Patience:
+    """After a call that was not answered, the next ones are not even sent for a moment.
+
+    A Redis that hangs would otherwise cost each booking two timeouts, while SQL does the work anyway.
+    """
+
+    def __init__(self, rest_s: float = REST_S) -> None:
+        self._rest_s = rest_s
+        self._until = 0.0
+
+    @asynccontextmanager
+    async def asking(self) -> AsyncIterator[None]:
+        """Around a call; raises RedisError at once while Redis rests."""
+        if monotonic_s() < self._until:
+            raise RedisError("Redis did not answer a moment ago")
+        try:
+            yield
+        except (TimeoutError, RedisTimeout):
+            self._until = monotonic_s() + self._rest_s
+            raise
 
 
 class Script:

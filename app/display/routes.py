@@ -49,11 +49,11 @@ async def wall(request: Request) -> Response:
 
 async def feed(socket: WebSocket) -> None:
     """``/ws/display/{lot}``: the wall's cells."""
-    layout = await part(socket, Layouts).of_code(socket.path_params["lot"])
-    if layout is None:
+    lot_id = await part(socket, Layouts).id_of(socket.path_params["lot"])
+    if lot_id is None:
         await socket.close(4404)
         return
-    await serve(socket, part(socket, Hub), [layout.lot_id], WallProjection())
+    await serve(socket, part(socket, Hub), [lot_id], WallProjection())
 
 
 class WallProjection:
@@ -69,21 +69,19 @@ class WallProjection:
 
 def cells(layout: Layout, counts: Counts | None) -> WallCells:
     """The figures of a lot; without counts every one is unknown."""
-    slots = layout.slots
     figures = [
         WallFigure(area.code, None if counts is None else counts.areas[area.code], _arrow(layout, area.code))
         for area in layout.areas
-        if any(slot.area_code == area.code and not slot.premium for slot in slots)
+        if area.code in layout.middles
     ]
     premium = None
-    if any(slot.premium for slot in slots):
-        premium = WallPremium(
-            WallFigure("premium", None if counts is None else counts.premium, _arrow(layout, None))
-        )
+    if "premium" in layout.offers:
+        free = None if counts is None else counts.premium
+        premium = WallPremium(WallFigure("premium", free, _arrow(layout, "premium")))
     extras = []
-    if any(slot.accessible for slot in slots):
+    if "accessible" in layout.offers:
         extras.append(WallExtra("accessible", None if counts is None else counts.accessible))
-    if any(slot.charging for slot in slots):
+    if "charging" in layout.offers:
         extras.append(WallExtra("charging", None if counts is None else counts.charging))
     return arrange(
         figures,
@@ -95,17 +93,9 @@ def cells(layout: Layout, counts: Counts | None) -> WallCells:
     )
 
 
-def _arrow(layout: Layout, area: str | None) -> Arrow | None:
+def _arrow(layout: Layout, group: str) -> Arrow | None:
     """From the gate towards an area's slots, or towards the premium ones."""
-    lot = layout.lot
-    if lot.gate_x is None or lot.gate_y is None or lot.gate_heading_deg is None:
+    lot, there = layout.lot, layout.middles.get(group)
+    if lot.gate_x is None or lot.gate_y is None or lot.gate_heading_deg is None or there is None:
         return None
-    there = [
-        slot.centre
-        for slot in layout.slots
-        if slot.outline and (slot.premium if area is None else slot.area_code == area and not slot.premium)
-    ]
-    if not there:
-        return None
-    middle = (sum(x for x, _ in there) / len(there), sum(y for _, y in there) / len(there))
-    return arrow_towards((lot.gate_x, lot.gate_y), lot.gate_heading_deg, middle)
+    return arrow_towards((lot.gate_x, lot.gate_y), lot.gate_heading_deg, there)

@@ -73,16 +73,18 @@ async def my_bookings(request: Request) -> MyBookings:
     desk = part(request, Desk)
     active: list[BookingRow] = []
     ended: list[BookingRow] = []
+    known = []
     async with desk.database.look() as connection:
         now = await desk.database.now(connection)
         for token, one in reservations(request).items():
             found = await booking(connection, one)
-            if found is None:
-                continue
-            layout = await desk.layouts.of(found.facts.lot_id)
-            if layout is None:
-                continue
-            price = await price_of(connection, found.facts.tariff_id, premium=found.facts.premium)
+            if found is not None:
+                price = await price_of(connection, found.facts.tariff_id, premium=found.facts.premium)
+                known.append((token, found, price))
+    # A layout takes a connection of its own: never two at once, or the pool may wait for itself.
+    for token, found, price in known:
+        layout = await desk.layouts.of(found.facts.lot_id)
+        if layout is not None:
             row = _row(found, layout, price, token, now)
             (active if row.active else ended).append(row)
     return MyBookings(tuple(active), tuple(ended))

@@ -143,9 +143,7 @@ async def _mine(request: Request, layout: Layout) -> list[int]:
 
 def _kinds(layout: Layout, counts: Counts) -> dict[str, int]:
     """Only the kinds that this lot has at all."""
-    return {
-        name: figure for name, figure in counts.kinds.items() if any(getattr(s, name) for s in layout.slots)
-    }
+    return {name: figure for name, figure in counts.kinds.items() if name in layout.offers}
 
 
 def _free_list(layout: Layout, picture: Picture, counts: Counts, shown: Panel) -> FreeList:

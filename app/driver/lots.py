@@ -1,5 +1,6 @@
 """The lots as a driver chooses among them."""
 
+import asyncio
 from urllib.parse import quote, urlencode
 
 from starlette.requests import HTTPConnection
@@ -11,7 +12,7 @@ from app.driver.views import LotList, LotRow
 from app.live.hub import Hub
 from app.live.picture import Picture
 from app.payments.fees import Price
-from app.payments.queries import price_in_force
+from app.payments.queries import lot_prices
 from app.slots import queries
 from app.slots.layout import Layout
 from app.slots.models import Lot
@@ -25,18 +26,14 @@ async def lot_list(request: HTTPConnection, search: str, chosen: str = "") -> Lo
     """Lots by name with their figures; with ``chosen`` marked."""
     desk, search = part(request, Desk), search[:LONGEST_SEARCH].strip().replace("\x00", "")
 
-    async def look() -> tuple[list[Lot], bool, dict[int, Price | None]]:
+    async def look() -> tuple[list[Lot], bool, dict[int, Price]]:
         async with desk.database.look() as connection:
             found = await queries.lots(connection, search, MOST_LOTS)
             any_at_all = bool(found) or bool(await queries.lots(connection, limit=1))
-            prices = {
-                lot.id or 0: await price_in_force(connection, lot.id or 0, None, premium=False)
-                for lot in found
-            }
-            return found, any_at_all, prices
+            return found, any_at_all, await lot_prices(connection, [lot.id or 0 for lot in found])
 
     found, any_at_all, prices = await run_again_on_conflict(look)
-    rows = [await _row(request, lot, prices[lot.id or 0], chosen) for lot in found]
+    rows = await asyncio.gather(*(_row(request, lot, prices.get(lot.id or 0), chosen) for lot in found))
     asked = {name: value for name, value in (("q", search), ("chosen", chosen)) if value}
     return LotList(
         rows=tuple(rows),

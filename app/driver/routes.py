@@ -1,6 +1,5 @@
 """The driver's addresses: read, ask, show."""
 
-import hashlib
 from dataclasses import replace
 
 from starlette.requests import Request
@@ -9,7 +8,7 @@ from starlette.websockets import WebSocket
 
 from app.accounts.access import reservation
 from app.bookings.desk import Desk
-from app.bookings.forms import IdempotencyKey, ReserveRequest
+from app.bookings.forms import ReserveRequest, form_key
 from app.bookings.paths import lot_in_path, slot_in_path
 from app.bookings.reserve import reserve
 from app.bookings.unreserve import release
@@ -28,8 +27,9 @@ from app.slots.layout import LaidSlot, Layout, Layouts
 from app.slots.projections import MapProjection
 
 MOST_FIELDS = 20
-# The holder's page is a secret by its address: nobody else is to learn it.
-SECRET_PAGE = {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
+# The holder's page is a secret by its address: nobody else is to learn it, nor the log of a proxy. Without
+# any origin a browser would send its forms as if from nowhere.
+SECRET_PAGE = {"Referrer-Policy": "strict-origin", "X-Robots-Tag": "noindex"}
 
 
 async def lots(request: Request) -> Response:
@@ -89,10 +89,10 @@ async def book(request: Request) -> Response:
         start=times.start,
         until=times.until,
         source="browser",
-        idempotency=_key(sent),
+        idempotency=form_key(sent),
     )
-    wrong = panel.errors_by_field(asked.wrong_fields(now)) | times.errors
-    if wrong:
+    if times.errors:
+        wrong = panel.errors_by_field(asked.wrong_fields(now)) | times.errors
         return await _again(request, layout, slot, sent, 422, errors=wrong)
     try:
         done = await reserve(desk, asked)
@@ -133,19 +133,19 @@ async def release_booking(request: Request) -> Response:
 
 async def lot_feed(socket: WebSocket) -> None:
     """``/ws/lots/{lot}``: the map's changes and counts."""
-    layout = await part(socket, Layouts).of_code(socket.path_params["lot"])
-    if layout is None:
+    lot_id = await part(socket, Layouts).id_of(socket.path_params["lot"])
+    if lot_id is None:
         await socket.close(4404)
         return
-    await serve(socket, part(socket, Hub), [layout.lot_id], MapProjection())
+    await serve(socket, part(socket, Hub), [lot_id], MapProjection())
 
 
 async def list_feed(socket: WebSocket) -> None:
     """``/ws/lots?codes=a,b``: the figures of several lots."""
     layouts = part(socket, Layouts)
     codes = socket.query_params.get("codes", "").split(",")[:MOST_LOTS]
-    found = [await layouts.of_code(code) for code in codes]
-    await serve(socket, part(socket, Hub), [one.lot_id for one in found if one], ListProjection())
+    found = [await layouts.id_of(code) for code in codes]
+    await serve(socket, part(socket, Hub), [one for one in found if one is not None], ListProjection())
 
 
 async def _refused(
@@ -205,15 +205,6 @@ async def _form(request: Request) -> dict[str, str]:
     if errors:
         raise InvalidInput(errors)
     return sent
-
-
-def _key(sent: dict[str, str]) -> IdempotencyKey | None:
-    """The form's own key: sent twice, it books once."""
-    key = sent.get("idempotency_key", "")
-    if not 1 <= len(key) <= 64:
-        return None
-    rest = sorted((name, value) for name, value in sent.items() if name != "idempotency_key")
-    return IdempotencyKey("browser", key, hashlib.sha256(repr(rest).encode()).hexdigest())
 
 
 def _go_to(request: Request, url: str) -> Response:

@@ -154,15 +154,15 @@ class _Visit:
     async def _stay(self, driver: Driver, slot: str, reservation: str) -> None:
         if driver.way_s is not None:
             await self._sleep(driver.way_s)
-            await self._arrive(slot)
+            await self._arrive(slot, reservation)
         await self._sleep(driver.stay_s)
         await self._leave(reservation)
 
-    async def _arrive(self, slot: str) -> None:
+    async def _arrive(self, slot: str, reservation: str) -> None:
         async with self._desk.database.look() as connection:
             row = await records.slot_by(connection, identifier=slot)
         with contextlib.suppress(Problem):
-            if row is not None:
+            if row is not None and row.reservation_id == reservation:
                 await check_in(self._desk, row.slot_id, row.version)
 
     async def _leave(self, reservation: str) -> None:

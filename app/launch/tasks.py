@@ -66,18 +66,25 @@ async def import_demo(settings: Settings) -> str:
     from app.slots.importers import ImportDefaults, plan_import
 
     plan = plan_import("demo.geojson", demo_file(), ImportDefaults(DEMO_TIME_ZONE, DEMO_CURRENCY))
-    await _write(settings, plan)
+    await _write(settings, plan, plates=True)
     return DEMO_LOT
 
 
 async def import_slots(
-    settings: Settings, file: Path, *, dry_run: bool, time_zone: str, currency: str, on_progress: OnProgress
+    settings: Settings,
+    file: Path,
+    *,
+    dry_run: bool,
+    time_zone: str,
+    currency: str,
+    plates: bool,
+    on_progress: OnProgress,
 ) -> ImportOutcome:
     """Imports ``file`` (GeoJSON or CSV). Raises ``ImportRefused`` where it cannot be read as a whole."""
     from app.slots.importers import ImportDefaults
 
     plan = await asyncio.to_thread(_plan, file, ImportDefaults(time_zone, currency), on_progress)
-    return await (_only_look if dry_run else _write)(settings, plan)
+    return await (_only_look(settings, plan) if dry_run else _write(settings, plan, plates=plates))
 
 
 def _plan(file: Path, defaults: "ImportDefaults", on_progress: OnProgress) -> "ImportPlan":
@@ -86,12 +93,12 @@ def _plan(file: Path, defaults: "ImportDefaults", on_progress: OnProgress) -> "I
     return plan_import(file.name, file.read_bytes(), defaults, on_progress)
 
 
-async def _write(settings: Settings, plan: "ImportPlan") -> ImportOutcome:
+async def _write(settings: Settings, plan: "ImportPlan", *, plates: bool) -> ImportOutcome:
     from app.bookings.opening import import_lots
     from app.lifespan import opened_desk
 
     async with opened_desk(settings) as (desk, _):
-        done = await import_lots(desk, plan)
+        done = await import_lots(desk, plan, plates=plates)
     written = {lot.code for lot in done.lots}
     refused = {refusal.reference for refusal in done.refusals}
     slots_by_lot = {
@@ -105,6 +112,7 @@ async def _write(settings: Settings, plan: "ImportPlan") -> ImportOutcome:
 async def _only_look(settings: Settings, plan: "ImportPlan") -> ImportOutcome:
     """What ``_write`` would do, as far as can be seen without writing."""
     from app.slots.importers import Refusal
+    from app.slots.queries import lot_exists
     from app.slots.service import taken_identifiers
 
     refusals = list(plan.refusals)
@@ -114,7 +122,10 @@ async def _only_look(settings: Settings, plan: "ImportPlan") -> ImportOutcome:
             identifiers = [slot.identifier for slot in lot.slots]
             taken = await taken_identifiers(connection, identifiers)
             refusals += [Refusal(None, one, "A slot with this identifier exists already.") for one in taken]
-            slots_by_lot[lot.code] = len(identifiers) - len(taken)
+            if await lot_exists(connection, lot.code):
+                refusals.append(Refusal(None, lot.code, "A lot with this code exists already."))
+            else:
+                slots_by_lot[lot.code] = len(identifiers) - len(taken)
     return ImportOutcome(slots_by_lot, refusals, plan.notes)
 
 

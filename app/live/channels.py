@@ -45,6 +45,11 @@ class Subscription:
             await asyncio.wait_for(confirmed.wait(), wait_s)
         return confirmed.is_set()
 
+    def is_watching(self, lot_id: int) -> bool:
+        """Whether the server has confirmed that it sends this lot's changes here."""
+        confirmed = self._lots.get(lot_id)
+        return confirmed is not None and confirmed.is_set()
+
     async def leave(self, lot_id: int) -> None:
         self._lots.pop(lot_id, None)
         await self._send("unsubscribe", lot_id)
@@ -66,6 +71,9 @@ class Subscription:
                     await self._listen(pubsub)
             except REDIS_IS_GONE as error:
                 log.warning("feed.subscription_lost", error=repr(error), retry_s=retry_s)
+            except Exception:
+                # Whatever it was: without this loop every viewer would fall behind for good.
+                log.exception("feed.subscription_failed", retry_s=retry_s)
             self._pubsub = None
             for confirmed in self._lots.values():
                 confirmed.clear()
@@ -85,7 +93,14 @@ class Subscription:
             if message["type"] == "subscribe" and lot_id in self._lots:
                 self._lots[lot_id].set()
             elif message["type"] == "message":
-                self._on_message(lot_id, json.loads(message["data"]))
+                self._take(lot_id, message["data"])
+
+    def _take(self, lot_id: int, data: bytes) -> None:
+        """Hands a message on. One that can't be read is left to the numbers, which are asked for anyway."""
+        try:
+            self._on_message(lot_id, json.loads(data))
+        except Exception:
+            log.exception("feed.message_unreadable", lot=lot_id)
 
     async def _send(self, verb: str, lot_id: int) -> None:
         if self._pubsub is None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import deque
 from typing import Any
 
@@ -26,7 +27,10 @@ class Feed:
         self.viewers = 0
 
     def tick(self, changed: set[int]) -> None:
-        """Tells the viewers of changed positions."""
+        """Tells the viewers of changed positions; who comes later gets all of it anyway."""
+        if not self.viewers:
+            self.renew(self.picture)
+            return
         frame: dict[str, Any] = self._head()
         if self.projection.with_states:
             shown = self.picture.states.translate(_SHOWN)
@@ -45,6 +49,8 @@ class Feed:
 
     def beat(self) -> None:
         """Tells the viewers how current their picture is."""
+        if not self.viewers:
+            return
         self._append(self._head(), "")
 
     def after(self, number: int) -> list[str]:
@@ -78,6 +84,7 @@ class Feed:
             "seq": picture.mark,
             "layout": picture.layout_version,
         }
+        head["now"] = round(time.time(), 3)
         if picture.as_of is not None:
             head["as_of"] = round(picture.as_of, 3)
         return head

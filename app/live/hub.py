@@ -18,11 +18,13 @@ from app.core import metrics
 from app.core.tasks import end_all
 from app.live.channels import Subscription
 from app.live.feed import Feed
-from app.live.picture import Picture, Projection, Source
+from app.live.picture import SQL_EPOCH, Picture, Projection, Source
 
 log = structlog.get_logger()
 TICK_S = 0.1
 BEAT_S = 2.0
+# Seconds of rest for a second of drawing.
+REST_FOR_WORK = 3.0
 KEEP_UNWATCHED_S = 30.0
 
 
@@ -34,10 +36,11 @@ class Watched:
         self.picture: Picture | None = None
         self.feeds: dict[str, Feed] = {}
         self.viewers = 0
-        self.left_at = 0.0
+        self.left_at = time.monotonic()
         self.reading = asyncio.Lock()
         self.ready = asyncio.Event()
         self.stale = False
+        self.resyncing = False
         self.waiting: list[dict[str, Any]] = []
 
 
@@ -98,24 +101,24 @@ class Hub:
 
     async def _watch(self, lot_id: int) -> Watched:
         watched = self._lots.get(lot_id)
-        if watched is None:
-            watched = self._lots[lot_id] = Watched(lot_id)
+        if watched is not None:
             watched.left_at = time.monotonic()
-            try:
-                await self._subscription.watch(lot_id)
-                await self._read(watched, "first")
-            finally:
-                watched.ready.set()
-        elif watched.picture is None:
-            await watched.ready.wait()
             if watched.picture is None:
+                await watched.ready.wait()
                 await self._read(watched, "unknown")
+            return watched
+        watched = self._lots[lot_id] = Watched(lot_id)
+        try:
+            await self._subscription.watch(lot_id)
+            await self._read(watched, "first")
+        finally:
+            watched.ready.set()
         return watched
 
     async def _read(self, watched: Watched, reason: str) -> None:
         """Takes a fresh picture, then what was published while it was taken; one reader for each lot."""
         async with watched.reading:
-            watched.stale = False
+            watched.stale = watched.resyncing = False
             watched.waiting.clear()
             before = watched.picture
             picture = await self._source.read(watched.lot_id, before)
@@ -149,6 +152,9 @@ class Hub:
             return
         if message["epoch"] == picture.epoch and message["seq"] <= picture.seq:
             return
+        if picture.epoch == SQL_EPOCH and not message.get("fresh"):
+            # Read from SQL every beat, until Redis may be believed again.
+            return
         in_order = message["epoch"] == picture.epoch and message["seq"] == picture.seq + 1
         if message.get("fresh") or not in_order:
             self._resync(watched, "fresh" if message.get("fresh") else "gap")
@@ -162,6 +168,7 @@ class Hub:
             picture.states[position] = state
             picture.changed.add(position)
         picture.seq = message["seq"]
+        picture.memo.clear()
 
     def _on_lost(self) -> None:
         for watched in self._lots.values():
@@ -169,7 +176,9 @@ class Hub:
 
     def _resync(self, watched: Watched, reason: str) -> None:
         watched.stale = True
-        self._spawn(self._read(watched, reason))
+        if not watched.resyncing:
+            watched.resyncing = True
+            self._spawn(self._read(watched, reason))
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -182,20 +191,30 @@ class Hub:
             log.error("feed.read_failed", exc_info=task.exception())
 
     async def _tick(self) -> None:
-        """Every tenth of a second: one frame for all that changed, encoded once for each projection."""
+        """Every tenth of a second: one frame for all that changed, encoded once for each projection.
+
+        Where drawing takes long the tick widens, so that requests get their share of the processor.
+        """
+        spent_s = 0.0
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(max(TICK_S, spent_s * REST_FOR_WORK))
+            began_s = time.monotonic()
             for watched in self._lots.values():
                 picture = watched.picture
                 if picture is None or not picture.changed:
                     continue
                 changed, picture.changed = picture.changed, set()
                 for feed in watched.feeds.values():
-                    try:
-                        feed.tick(changed)
-                    except Exception:
-                        # One projection that can't be drawn must not end the feed of all the others.
-                        log.exception("feed.tick_failed", projection=feed.projection.name)
+                    self._draw(feed, changed)
+            spent_s = time.monotonic() - began_s
+
+    @staticmethod
+    def _draw(feed: Feed, changed: set[int]) -> None:
+        try:
+            feed.tick(changed)
+        except Exception:
+            # One projection that can't be drawn must not end the feed of all the others.
+            log.exception("feed.tick_failed", projection=feed.projection.name)
 
     async def _beat(self) -> None:
         """Every two seconds: is what the viewers see the newest there is?"""
@@ -214,23 +233,35 @@ class Hub:
         asked_at = self._now()
         heads = await self._source.heads([one.lot_id for one in lots])
         lagging = await self._source.lagging()
-        for watched in lots:
-            picture = watched.picture
-            head = None if heads is None else heads.get(watched.lot_id)
-            # Messages that came since the numbers were asked for make a picture newer, not less true.
-            current = (
-                picture is not None
-                and head is not None
-                and not watched.stale
-                and not self._is_behind(picture, head)
-            )
-            if current and picture is not None:
-                if lagging is not None and watched.lot_id not in lagging:
-                    picture.as_of = asked_at
-            else:
-                await self._read(watched, "behind")
-            for feed in watched.feeds.values():
-                feed.beat()
+        # Together: one lot whose reading takes long must not make the others look old.
+        await asyncio.gather(*(self._confirm_lot(one, asked_at, heads, lagging) for one in lots))
+
+    async def _confirm_lot(
+        self,
+        watched: Watched,
+        asked_at: float,
+        heads: dict[int, tuple[str, int]] | None,
+        lagging: set[int] | None,
+    ) -> None:
+        picture = watched.picture
+        head = None if heads is None else heads.get(watched.lot_id)
+        if not self._subscription.is_watching(watched.lot_id):
+            await self._subscription.watch(watched.lot_id, wait_s=0)
+        # Messages that came since the numbers were asked for make a picture newer, not less true.
+        current = (
+            picture is not None
+            and head is not None
+            and not watched.stale
+            and not self._is_behind(picture, head)
+            and (lagging is None or watched.lot_id not in lagging)
+        )
+        if current and picture is not None:
+            if lagging is not None:
+                picture.as_of = asked_at
+        else:
+            await self._read(watched, "behind")
+        for feed in watched.feeds.values():
+            feed.beat()
 
     @staticmethod
     def _is_behind(picture: Picture, head: tuple[str, int]) -> bool:

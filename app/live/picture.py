@@ -12,7 +12,8 @@ class Picture:
     """A lot's states by position (codes of ``slots.models``), as of one number of its sequence.
 
     ``layout`` belongs to whoever reads pictures and renders projections; the feed only compares its
-    version. ``as_of`` is Unix seconds: the last instant at which this was known to be current.
+    version. ``as_of`` is Unix seconds: the last instant at which this was known to be current. ``memo``
+    keeps what projections have worked out, until the next change.
     """
 
     lot_id: int
@@ -23,6 +24,7 @@ class Picture:
     states: bytearray
     as_of: float | None
     changed: set[int] = field(default_factory=set)
+    memo: dict[str, Any] = field(default_factory=dict)
 
     @property
     def mark(self) -> str:

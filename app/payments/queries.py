@@ -1,5 +1,7 @@
 """Which tariff is in force."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,16 +30,26 @@ async def price_in_force(
         .mappings()
         .one_or_none()
     )
-    return None if row is None else _price(row, premium)
+    return None if row is None else _price(row, premium=premium)
+
+
+async def lot_prices(connection: AsyncConnection, lot_ids: Sequence[int]) -> dict[int, Price]:
+    """The standard price in force in each of these lots that has one."""
+    rows = await connection.execute(
+        select(_TARIFF)
+        .where(_TARIFF.c.lot_id.in_(lot_ids), _TARIFF.c.area_id.is_(None))
+        .order_by(_TARIFF.c.version)
+    )
+    return {row["lot_id"]: _price(row, premium=False) for row in rows.mappings()}
 
 
 async def price_of(connection: AsyncConnection, tariff_id: int, *, premium: bool) -> Price:
     """The price that a booking was made at."""
     row = (await connection.execute(select(_TARIFF).where(_TARIFF.c.id == tariff_id))).mappings().one()
-    return _price(row, premium)
+    return _price(row, premium=premium)
 
 
-def _price(row: object, premium: bool) -> Price:
+def _price(row: object, *, premium: bool) -> Price:
     tariff = Tariff(**row)  # type: ignore[arg-type]
     assert tariff.id is not None
     return Price(

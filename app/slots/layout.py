@@ -11,7 +11,7 @@ from typing import TypeVar
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.db import Database
+from app.core.db import Database, SqlAway
 from app.slots.models import Area, Lot, Size, Slot, SlotClass, SlotState
 
 # How long a process may believe that a layout is still the newest. A stale one can't book wrongly
@@ -115,8 +115,32 @@ class Layout(Frame):
         return {slot.name: slot for slot in self.slots}
 
     @cached_property
+    def offers(self) -> frozenset[str]:
+        """Which of premium, accessible and charging the lot has at all."""
+        kinds = ("premium", "accessible", "charging")
+        return frozenset(kind for kind in kinds if any(getattr(slot, kind) for slot in self.slots))
+
+    @cached_property
+    def middles(self) -> dict[str, tuple[float, float] | None]:
+        """The middle of each area's standard slots, and of the premium ones under ``premium``, in metres.
+
+        Areas that have no standard slot are left out; without outlines a middle is ``None``.
+        """
+        groups: dict[str, list[LaidSlot]] = {}
+        for slot in self.slots:
+            groups.setdefault("premium" if slot.premium else slot.area_code, []).append(slot)
+        return {name: _middle(slots) for name, slots in groups.items()}
+
+    @cached_property
     def by_id(self) -> dict[int, LaidSlot]:
         return {slot.id: slot for slot in self.slots}
+
+
+def _middle(slots: Sequence[LaidSlot]) -> tuple[float, float] | None:
+    centres = [slot.centre for slot in slots if slot.outline]
+    if not centres:
+        return None
+    return (sum(x for x, _ in centres) / len(centres), sum(y for _, y in centres) / len(centres))
 
 
 class Layouts:
@@ -151,12 +175,18 @@ class Layouts:
         if known is not None and time.monotonic() - self._checked[lot_id] < BELIEVE_S:
             return known
         now = time.monotonic()
-        async with self._database.look() as connection:
-            lot = await read_lot(connection, lot_id)
-            if lot is None:
-                return None
-            if known is None or known.lot != lot:
-                known = await read_frame(connection, lot)
+        try:
+            async with self._database.look() as connection:
+                lot = await read_lot(connection, lot_id)
+                if lot is None:
+                    return None
+                if known is None or known.lot != lot:
+                    known = await read_frame(connection, lot)
+        except SqlAway:
+            # What a map showed a moment ago is better than no map; a booking asks SQL itself.
+            if known is None:
+                raise
+            return known
         self._checked[lot_id] = now
         _keep(self._frames, lot_id, known, KEPT_FRAMES)
         return known

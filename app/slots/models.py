@@ -186,7 +186,7 @@ class StatusOutbox(SQLModel, table=True):
     """Changes of a slot's status that Redis may not have seen yet."""
 
     __tablename__ = "status_outbox"
-    __table_args__ = (Index("status_outbox_lot", "lot_id", "created_at_us"),)
+    __table_args__ = (Index("status_outbox_created", "created_at_us", "lot_id"),)
 
     id: int | None = Field(default=None, sa_column=Column(BigKey, primary_key=True))
     lot_id: int = Field(sa_column=Column(BigKey, nullable=False))

@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy import select
 
 from app.core import metrics
-from app.core.db import SQL_IS_GONE, Database
+from app.core.db import Database, SqlAway
 from app.core.redis import REDIS_IS_GONE
 from app.live.picture import SQL_EPOCH, Picture
 from app.slots.layout import Layout, Layouts
@@ -39,17 +39,19 @@ class StatusPictures:
         try:
             self._layouts.forget(lot_id)
             layout = await self._layouts.of(lot_id)
-        except SQL_IS_GONE:
+        except SqlAway:
             layout = before.layout if before is not None else None
         if layout is None:
             return None
         found = await self._from_redis(layout)
-        if found is None:
-            return await self._from_sql(layout, before)
-        lagging = await self.lagging()
-        if lagging is None or lot_id in lagging:
+        lagging = await self.lagging() if found is not None else None
+        if found is not None and lagging is not None and lot_id not in lagging:
+            return found
+        # Redis has not seen a change for too long: nobody is shown less than SQL has said already.
+        told = await self._from_sql(layout, before)
+        if told is None and found is not None:
             found.as_of = None if before is None else before.as_of
-        return found
+        return told or found
 
     async def heads(self, lot_ids: list[int]) -> dict[int, tuple[str, int]] | None:
         try:
@@ -62,7 +64,7 @@ class StatusPictures:
         try:
             async with self._database.look() as connection:
                 return await lots_lagging(self._database, connection, MAY_LAG_S)
-        except SQL_IS_GONE:
+        except SqlAway:
             return None
 
     def positions(self, picture: Picture, ranks: list[int]) -> list[int] | None:
@@ -102,7 +104,7 @@ class StatusPictures:
                     select(_STATE.c.slot_id, _STATE.c.state).where(_STATE.c.lot_id == layout.lot_id)
                 )
                 known = {slot_id: STATE_CODES[State(state)] for slot_id, state in rows}
-        except SQL_IS_GONE:
+        except SqlAway:
             log.warning("feed.nothing_answers", lot=layout.lot_id)
             return None
         states = bytearray(known.get(slot.id, 0) for slot in layout.slots)

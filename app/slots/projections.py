@@ -56,7 +56,14 @@ class Counts:
 
 
 def count(picture: Picture) -> Counts:
-    """Counts a picture's slots by state, and the free ones by area and kind."""
+    """Counts a picture's slots by state, and the free ones by area and kind; once for each change."""
+    if "counts" not in picture.memo:
+        picture.memo["counts"] = _count(picture)
+    counts: Counts = picture.memo["counts"]
+    return counts
+
+
+def _count(picture: Picture) -> Counts:
     layout: Layout = picture.layout
     states = Counter(public_code(code) for code in picture.states)
     areas = {area.code: 0 for area in layout.areas}

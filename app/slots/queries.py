@@ -134,6 +134,10 @@ async def slot_details(connection: AsyncConnection, identifier: str) -> SlotDeta
     return None if row is None else _details(row)
 
 
+async def lot_exists(connection: AsyncConnection, code: str) -> bool:
+    return (await connection.execute(select(_LOT.c.id).where(_LOT.c.code == code))).first() is not None
+
+
 async def lots(connection: AsyncConnection, search: str = "", limit: int = 50) -> list[Lot]:
     """Lots by name, those that match ``search`` in name, code or address."""
     statement = select(_LOT).order_by(_LOT.c.name, _LOT.c.id).limit(limit)

@@ -50,12 +50,14 @@ async def put_slot(connection: AsyncConnection, form: SlotForm, now: datetime) -
     return await _replace_slot(connection, form, found, now)
 
 
-async def import_lot(connection: AsyncConnection, plan: LotPlan, now: datetime) -> Lot | None:
+async def import_lot(
+    connection: AsyncConnection, plan: LotPlan, now: datetime, *, plates: bool = False
+) -> Lot | None:
     """Writes a whole lot; ``None`` where its code exists already (then nothing is written)."""
     if await _lot_of(connection, plan.code) is not None:
         return None
     lot_id = (
-        await connection.execute(insert(_LOT).values(**_lot_values(plan)).returning(_LOT.c.id))
+        await connection.execute(insert(_LOT).values(**_lot_values(plan, plates)).returning(_LOT.c.id))
     ).scalar_one()
     area_ids: dict[str, int] = {}
     for area in plan.areas:
@@ -163,7 +165,10 @@ async def _create_slot(connection: AsyncConnection, form: SlotForm, now: datetim
     return Put(slot_id, lot.id, created=True, lot_created=lot_created, currency=lot.currency)
 
 
-async def _replace_slot(connection: AsyncConnection, form: SlotForm, slot: Slot, now: datetime) -> Put:
+async def _replace_slot(connection: AsyncConnection, form: SlotForm, seen: Slot, now: datetime) -> Put:
+    # Read again under the lot's lock: what was seen before may be somebody else's yesterday.
+    lot = await _locked(connection, seen.lot_id)
+    slot = await _slot_of(connection, form.identifier) or seen
     if form.if_match is not None and form.if_match not in ("*", str(slot.revision)):
         raise Problem(
             412,
@@ -171,7 +176,6 @@ async def _replace_slot(connection: AsyncConnection, form: SlotForm, slot: Slot,
             "The slot was changed meanwhile",
             f"Its revision is {slot.revision}; read it and try again.",
         )
-    lot = await _locked(connection, slot.lot_id)
     if form.lot is not None and form.lot != lot.code:
         raise Problem(
             409, "slot-in-another-lot", f"The slot is in lot {lot.code}", "A slot can't change lots."
@@ -254,7 +258,7 @@ async def _lot_or_new(connection: AsyncConnection, code: str) -> tuple[Lot, bool
 
 async def _lot_of(connection: AsyncConnection, code: str) -> Lot | None:
     row = (
-        (await connection.execute(select(_LOT).where(_LOT.c.code == code).with_for_update()))
+        (await connection.execute(select(_LOT).where(_LOT.c.code == code).with_for_update(key_share=True)))
         .mappings()
         .one_or_none()
     )
@@ -263,7 +267,9 @@ async def _lot_of(connection: AsyncConnection, code: str) -> Lot | None:
 
 async def _locked(connection: AsyncConnection, lot_id: int) -> Lot:
     """The lot's row, locked: positions, names and classes are given out by one at a time."""
-    row = (await connection.execute(select(_LOT).where(_LOT.c.id == lot_id).with_for_update())).mappings()
+    row = (
+        await connection.execute(select(_LOT).where(_LOT.c.id == lot_id).with_for_update(key_share=True))
+    ).mappings()
     return Lot(**row.one())
 
 
@@ -360,7 +366,7 @@ async def _note_row(connection: AsyncConnection, lot_id: int, slot_id: int, now:
     )
 
 
-def _lot_values(plan: LotPlan) -> dict[str, Any]:
+def _lot_values(plan: LotPlan, plates: bool) -> dict[str, Any]:
     return Lot(
         code=plan.code,
         name=plan.name,
@@ -376,4 +382,5 @@ def _lot_values(plan: LotPlan) -> dict[str, Any]:
         gate_heading_deg=plan.gate_heading_deg,
         gate_name=plan.gate_name,
         attribution=plan.attribution,
+        entities_are_plates=plates,
     ).model_dump(exclude={"id"})

@@ -8,10 +8,11 @@ import secrets
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from redis.asyncio import Redis
 
-from app.core.redis import Script
+from app.core.redis import Patience, Script
 from app.live.channels import lot_channel
 from app.slots.models import STATE_CODES, State
 
@@ -90,6 +91,7 @@ class Status:
         self._redis = redis
         self._incarnation = incarnation
         self._epoch = ""
+        self._patience = Patience()
 
     async def epoch(self, *, fresh: bool = False) -> str:
         """The epoch in force, or ``""`` where a worker has yet to begin one."""
@@ -122,8 +124,8 @@ class Status:
         for group in groups:
             preference += [*group, 0]
         keys = [_key(lot.lot_id, name) for name in ("meta", "slots", "leases")]
-        answer = await _propose(
-            self._redis,
+        answer = await self._run(
+            _propose,
             keys,
             [
                 _key(lot.lot_id, "free:"),
@@ -140,7 +142,7 @@ class Status:
     async def release(self, lot: LotKey, ranks: Sequence[int]) -> None:
         """Gives proposed slots back before their lease ends."""
         keys = [_key(lot.lot_id, name) for name in ("slots", "leases")]
-        await _release(self._redis, keys, [_key(lot.lot_id, "free:"), *ranks])
+        await self._run(_release, keys, [_key(lot.lot_id, "free:"), *ranks])
 
     async def apply(self, lot: LotKey, changes: Iterable[SlotChange], *, publish: bool = True) -> int:
         """Writes committed changes and tells the viewers; may be repeated. Returns the sequence number.
@@ -156,7 +158,7 @@ class Status:
         for one in changes:
             arguments += [one.rank, one.version, one.class_number, STATE_CODES[one.state]]
         keys = [_key(lot.lot_id, name) for name in ("meta", "slots", "leases", "classes")]
-        answer = await _apply(self._redis, keys, arguments)
+        answer = await self._run(_apply, keys, arguments)
         self._check(answer[0])
         return int(answer[1])
 
@@ -168,7 +170,7 @@ class Status:
         keys = [_key(lot.lot_id, name) for name in ("meta", "slots", "leases", "classes")]
         prefix = _key(lot.lot_id, "free:")
         epoch = await self._epoch_in_force()
-        return int(await _begin(self._redis, keys, [prefix, epoch, lot.order_version, layout_version]))
+        return int(await self._run(_begin, keys, [prefix, epoch, lot.order_version, layout_version]))
 
     async def finish(
         self, lot: LotKey, layout_version: int, *, built: bool, begun: int | None = None
@@ -178,8 +180,8 @@ class Status:
         ``begun`` is what ``begin`` returned. Raises NotBuilt, OtherOrder, and Superseded where another
         rebuild has begun since.
         """
-        answer = await _finish(
-            self._redis,
+        answer = await self._run(
+            _finish,
             [_key(lot.lot_id, "meta")],
             [
                 lot_channel(lot.lot_id),
@@ -195,7 +197,7 @@ class Status:
     async def snapshot(self, lot_id: int) -> StatusSnapshot:
         """One lot at one instant. ``built`` is false unless that holds for the epoch in force."""
         keys = [_key(lot_id, name) for name in ("meta", "slots")]
-        epoch, built, order, layout, seq, records = await _snapshot(self._redis, keys, [])
+        epoch, built, order, layout, seq, records = await self._run(_snapshot, keys, [])
         fields = list(RECORD.iter_unpack(records))
         known = await self.epoch()
         return StatusSnapshot(
@@ -214,8 +216,10 @@ class Status:
         pipeline = self._redis.pipeline(transaction=False)
         for lot_id in lot_ids:
             pipeline.hmget(_key(lot_id, "meta"), ["epoch", "built", "seq"])
+        async with self._patience.asking():
+            answers = await pipeline.execute()
         heads = {}
-        for lot_id, (epoch, built, seq) in zip(lot_ids, await pipeline.execute(), strict=True):
+        for lot_id, (epoch, built, seq) in zip(lot_ids, answers, strict=True):
             heads[lot_id] = (epoch.decode(), int(seq)) if known and epoch == built == known else ("", 0)
         return heads
 
@@ -233,11 +237,16 @@ class Status:
         return epoch
 
     async def _read_epoch(self) -> str:
-        stored = await self._redis.get(EPOCH_KEY)
-        if not stored:
-            return ""
-        epoch = stored.decode() if isinstance(stored, bytes) else stored
-        return epoch if epoch.startswith(await self._life() + ".") else ""
+        async with self._patience.asking():
+            stored = await self._redis.get(EPOCH_KEY)
+            if not stored:
+                return ""
+            epoch = stored.decode() if isinstance(stored, bytes) else stored
+            return epoch if epoch.startswith(await self._life() + ".") else ""
+
+    async def _run(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        async with self._patience.asking():
+            return await script(self._redis, keys, arguments)
 
     def _check(self, word: bytes) -> None:
         if word == b"ok":

@@ -93,7 +93,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("status_outbox", schema=None) as batch_op:
-        batch_op.create_index("status_outbox_lot", ["lot_id", "created_at_us"], unique=False)
+        batch_op.create_index("status_outbox_created", ["created_at_us", "lot_id"], unique=False)
 
     op.create_table(
         "stored_answer",
@@ -328,7 +328,7 @@ def downgrade() -> None:
 
     op.drop_table("stored_answer")
     with op.batch_alter_table("status_outbox", schema=None) as batch_op:
-        batch_op.drop_index("status_outbox_lot")
+        batch_op.drop_index("status_outbox_created")
 
     op.drop_table("status_outbox")
     with op.batch_alter_table("reservation_history", schema=None) as batch_op:

@@ -1,5 +1,5 @@
 // The live feed on a page: applies what hx-ws receives, and says how old it is.
-//   in   frames {lot, seq: "epoch:n", layout, as_of, tiles | states, content}
+//   in   frames {lot, seq: "epoch:n", layout, now, as_of, tiles | states, content}
 //   out  html[data-feed] connecting | live | stale | lost, html[data-feed-age] in whole seconds, words in
 //        #feed-state; on document lotline:tick {changed, snapshot}, lotline:layout {layout}
 (() => {
@@ -11,8 +11,8 @@
   const seconds = () => performance.now() / 1000;
 
   const lots = new Map();      // lot → { epoch, number, asOf }
-  let nearest = Infinity;      // the smallest difference of the two clocks seen: what counts as no age
-  let heardAt = performance.now();
+  let nearest = Infinity;      // this clock minus the server's: the smallest difference seen has the least delay
+  let heardAt = performance.now(), knownAt = performance.now();
   let lostAt = null;
 
   const set = (id, state) => {
@@ -27,7 +27,7 @@
     // What is not newer is dropped; another life of the server starts with a whole picture.
     if (known && !whole && (known.epoch !== epoch || number < known.number)) return null;
     const asOf = frame.as_of ?? known?.asOf ?? null;
-    if (frame.as_of !== undefined) nearest = Math.min(nearest, seconds() - frame.as_of);
+    nearest = Math.min(nearest, seconds() - frame.now);
     lots.set(frame.lot, { epoch, number, asOf });
     const changed = [];
     if (frame.states !== undefined) {
@@ -51,8 +51,9 @@
 
   const clock = new Intl.DateTimeFormat(root.lang || 'en', { timeStyle: 'medium', hourCycle: 'h23' });
   const say = () => {
-    const old = age(), quiet = (performance.now() - heardAt) / 1000;
-    const known = Number.isFinite(old);
+    const old = age(), known = Number.isFinite(old);
+    if (known) knownAt = performance.now();
+    const quiet = (performance.now() - knownAt) / 1000;
     const state = known ? (old < STALE_S ? 'live' : old < LOST_S ? 'stale' : 'lost')
       : quiet < STALE_S ? 'connecting' : quiet < LOST_S ? 'stale' : 'lost';
     const silent_s = Math.floor(known ? old : quiet);
@@ -65,17 +66,6 @@
     if (known) root.dataset.feedAge = String(Math.floor(old)); else delete root.dataset.feedAge;
     if (root.dataset.feed !== state) root.dataset.feed = state;
   };
-
-  // Where this viewer stood, so that a server may say less; the answer is right without it.
-  const mark = () => [...lots.values()].map(({ epoch, number }) => `${epoch}:${number}`)[0];
-  const since = ({ detail }) => {
-    if (lots.size !== 1) return;
-    const url = new URL(detail.connection.url, location.href);
-    url.searchParams.set('since', mark());
-    detail.connection.url = url.href;
-  };
-  on('before:connection', since);
-  on('close', (event) => { if (event.detail.code !== null) since(event); });
 
   on('before:message:incoming', (event) => {
     const data = event.detail.message?.data;

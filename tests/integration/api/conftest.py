@@ -16,7 +16,7 @@ from app.lifespan import lifespan
 from app.main import create_app
 from app.settings import Settings
 
-ADDRESS = "http://lotline.test"
+ADDRESS = "http://127.0.0.1:8000"
 
 
 @asynccontextmanager

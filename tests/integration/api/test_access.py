@@ -129,6 +129,24 @@ async def test_the_rest_surface_is_open_on_loopback_in_development(
         assert (await client.get("/parking")).status_code == 200
 
 
+async def test_the_rest_surface_is_closed_to_what_was_addressed_to_another_name(client: AsyncClient) -> None:
+    """A page of another site may have its own name lead to this machine; a proxy says for whom it asks."""
+    for headers in (
+        {"Host": "evil.test"},
+        {"Host": "127.0.0.1.evil.test"},
+        {"Host": "evil.test:8000"},
+        {"Host": ""},
+        {"Host": "["},
+        {"Host": "192.0.2.7"},
+        {"X-Forwarded-For": "127.0.0.1"},
+        {"X-Forwarded-Host": "localhost"},
+        {"Forwarded": "for=127.0.0.1"},
+    ):
+        problem(await client.get("/parking", headers=headers), 401, "not-signed-in")
+    for host in ("localhost", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST:1"):
+        assert (await client.get("/parking", headers={"Host": host})).status_code == 200
+
+
 async def test_public_pages_answer_anybody_and_name_nobody(client: AsyncClient) -> None:
     await put_slots(client, 2)
     await client.post(RESERVE, json={"entityIdentifier": "HKR 4821", "slot": "s0"})

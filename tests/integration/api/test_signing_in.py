@@ -136,7 +136,7 @@ async def test_cookies_are_out_of_reach_for_scripts_and_other_sites(
 
 async def test_over_https_cookies_are_for_https_only(timed_client: AsyncClient, ann: int) -> None:
     answer = await timed_client.post(
-        "https://lotline.test/sign-in", data={"name": "Ann", "password": PASSWORD}
+        "https://127.0.0.1:8000/sign-in", data={"name": "Ann", "password": PASSWORD}
     )
     assert SimpleCookie(answer.headers["set-cookie"])[COOKIE]["secure"] is True
 
@@ -144,16 +144,16 @@ async def test_over_https_cookies_are_for_https_only(timed_client: AsyncClient, 
 SENT_FROM = [
     ({"Sec-Fetch-Site": "cross-site"}, False),
     ({"Sec-Fetch-Site": "same-site"}, False),
-    ({"Sec-Fetch-Site": "cross-site", "Origin": "http://lotline.test"}, False),
+    ({"Sec-Fetch-Site": "cross-site", "Origin": "http://127.0.0.1:8000"}, False),
     ({"Origin": "http://evil.test"}, False),
-    ({"Origin": "http://lotline.test.evil.test"}, False),
-    ({"Origin": "http://lotline.test:81"}, False),
+    ({"Origin": "http://127.0.0.1:8000.evil.test"}, False),
+    ({"Origin": "http://127.0.0.1:81"}, False),
     ({"Origin": "null"}, False),
     ({"Origin": ""}, False),
     ({"Sec-Fetch-Site": "same-origin"}, True),
     ({"Sec-Fetch-Site": "none"}, True),
-    ({"Sec-Fetch-Site": "same-origin", "Origin": "http://lotline.test"}, True),
-    ({"Origin": "http://lotline.test"}, True),
+    ({"Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1:8000"}, True),
+    ({"Origin": "http://127.0.0.1:8000"}, True),
     ({}, True),
 ]
 

@@ -204,7 +204,7 @@ values = st.recursive(
     max_leaves=8,
 )
 KEYS = (
-    "slot slotIdentifer slotIdentifier identifier Identier entityIdentifier entityIdentier time until lot area "
+    "slot slotIdentifer slotIdentifier identifier Identier entityIdentifier entityIdentier time until lot "
     "size premium accessible charging reservation startTime endTime location Location name outline"
 ).split()
 bodies = st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=6), values, max_size=8)

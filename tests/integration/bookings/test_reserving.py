@@ -112,9 +112,7 @@ async def test_the_same_key_many_times_at_once_books_once(desk: Desk) -> None:
 async def test_every_wrong_field_is_named_at_once(desk: Desk) -> None:
     await open_lot(desk)
     now = datetime.now(UTC)
-    asked = ReserveRequest(
-        "  ", lot="here", start=now - timedelta(hours=1), until=now - timedelta(hours=2)
-    )
+    asked = ReserveRequest("  ", lot="here", start=now - timedelta(hours=1), until=now - timedelta(hours=2))
     with pytest.raises(InvalidInput) as refused:
         await reserve(desk, asked)
     assert [one.field for one in refused.value.errors] == ["entityIdentifier", "time", "until"]

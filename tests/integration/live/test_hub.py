@@ -15,7 +15,7 @@ from app.bookings.forms import ReserveRequest, UnreserveRequest
 from app.bookings.opening import put_slot
 from app.bookings.reserve import reserve
 from app.bookings.unreserve import unreserve
-from app.core.db import Database
+from app.core.db import Database, SqlAway
 from app.core.redis import connect
 from app.display.routes import WallProjection
 from app.driver.lots import ListProjection
@@ -53,6 +53,7 @@ class Watcher:
     def __init__(self, hub: Hub, lot_id: int, projection: Any) -> None:
         self.frames: list[dict[str, Any]] = []
         self.states = ""
+        self.shown: list[str] = []
         self._news = asyncio.Condition()
         self._task = asyncio.create_task(self._watch(hub, lot_id, projection))
 
@@ -76,6 +77,7 @@ class Watcher:
         tiles = frame.get("tiles", [])
         for position, state in zip(tiles[::2], tiles[1::2], strict=True):
             self.states = self.states[:position] + str(state) + self.states[position + 1 :]
+        self.shown.append(self.states)
 
     async def until(self, holds: Callable[["Watcher"], bool]) -> None:
         async with asyncio.timeout(SOON_S), self._news:
@@ -112,6 +114,12 @@ def quick_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def no_beats(quick_ticks: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To be asked for before the stage: its loops begin with it."""
+    monkeypatch.setattr(hub_module, "BEAT_S", 3_600.0)
+
+
+@pytest.fixture
 async def stage(desk: Desk, redis: Redis) -> AsyncIterator[Stage]:
     found = Stage(desk, redis)
     async with found.hub.running():
@@ -125,10 +133,6 @@ async def lot(desk: Desk) -> int:
     opened = await open_lot(desk)
     await relay_once(desk.database, desk.status, -1)
     return opened.id or 0
-
-
-def beats_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_module, "BEAT_S", 3_600.0)
 
 
 async def change(desk: Desk, lot: int, rank: int, version: int, state: State, *, lost: bool = False) -> None:
@@ -152,10 +156,9 @@ async def test_what_is_booked_is_seen_and_what_is_released_too(desk: Desk, stage
 
 
 async def test_a_change_while_the_first_picture_is_taken_is_not_missed(
-    desk: Desk, stage: Stage, lot: int, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, no_beats: None, stage: Stage, lot: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lot is subscribed to first and read after: between reading and showing nothing is lost."""
-    beats_off(monkeypatch)
     read, reads = stage.source.read, []
 
     async def read_then_change(lot_id: int, before: Picture | None) -> Picture | None:
@@ -171,9 +174,8 @@ async def test_a_change_while_the_first_picture_is_taken_is_not_missed(
 
 
 async def test_a_gap_in_the_numbers_means_a_fresh_picture(
-    desk: Desk, stage: Stage, lot: int, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, no_beats: None, stage: Stage, lot: int
 ) -> None:
-    beats_off(monkeypatch)
     viewer = await stage.watch(lot)
     await change(desk, lot, 1, 2, State.RESERVED, lost=True)
     await change(desk, lot, 3, 2, State.OCCUPIED)
@@ -219,10 +221,9 @@ async def test_an_old_message_changes_nothing(desk: Desk, stage: Stage, lot: int
 
 
 async def test_a_change_that_no_tick_has_shown_yet_survives_a_fresh_reading(
-    desk: Desk, redis: Redis, lot: int, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, no_beats: None, redis: Redis, lot: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The reading has the same number, so nobody would be sent it whole."""
-    beats_off(monkeypatch)
     monkeypatch.setattr(hub_module, "TICK_S", 3_600.0)
     stage = Stage(desk, redis)
     async with stage.hub.running():
@@ -248,9 +249,8 @@ async def test_a_change_that_no_tick_has_shown_yet_survives_a_fresh_reading(
 
 
 async def test_a_frame_is_drawn_once_however_many_watch(
-    desk: Desk, stage: Stage, lot: int, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, no_beats: None, stage: Stage, lot: int
 ) -> None:
-    beats_off(monkeypatch)
     projection = Counted()
     viewers = [await stage.watch(lot, projection) for _ in range(40)]
     assert projection.drawn == 1
@@ -287,36 +287,56 @@ async def test_a_lot_that_never_rests_is_confirmed_all_the_same(
     await viewer.until(lambda one: one.frames[-1].get("as_of") == 1_500.0)
 
 
-async def test_the_age_stands_still_while_a_change_waits_in_the_outbox(
+async def test_a_change_that_waits_in_the_outbox_is_shown_or_the_picture_ages(
     desk: Desk, stage: Stage, lot: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """No frame claims to be newer than a booking that it does not show."""
     monkeypatch.setattr("app.slots.pictures.MAY_LAG_S", -1)
     viewer = await stage.watch(lot)
-    await viewer.until(lambda one: one.frames[-1].get("as_of") == 1_000.0)
     await reserve(desk_without_redis(desk), ReserveRequest("A 1", slot="here-A2"))
     stage.now = 1_100.0
-    # A beat may have begun before the booking: the ones after it count.
-    count = len(viewer.frames)
-    await viewer.until(lambda one: len(one.frames) >= count + 2)
-    aged = viewer.frames[-1]["as_of"]
-    stage.now = 1_200.0
-    stage.hub._lots[lot].stale = True  # a fresh reading of Redis makes it no younger
-    await viewer.until(lambda one: len(one.frames) >= count + 6)
-    assert viewer.frames[-1]["as_of"] == aged < 1_200.0
-    late = await stage.watch(lot, WallProjection())
-    assert late.frames[0]["as_of"] == aged
+    await viewer.until(lambda one: one.frames[-1].get("as_of") == 1_100.0)
     await relay_once(desk.database, desk.status, -1)
-    await viewer.until(lambda one: one.frames[-1].get("as_of") == 1_200.0 and one.states == "01000")
+    stage.now = 1_200.0
+    await viewer.until(lambda one: one.frames[-1].get("as_of") == 1_200.0)
+    await viewer.until(lambda one: not one.frames[-1]["seq"].startswith(SQL_EPOCH))
+    for frame, states in zip(viewer.frames, viewer.shown, strict=True):
+        assert states == "01000" or frame["as_of"] < 1_100.0
 
 
-async def test_a_first_look_at_a_lot_that_lags_does_not_claim_to_be_current(
-    desk: Desk, stage: Stage, lot: int, monkeypatch: pytest.MonkeyPatch
+async def test_a_first_look_at_a_lot_that_lags_shows_what_sql_has(
+    desk: Desk, no_beats: None, stage: Stage, lot: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    beats_off(monkeypatch)
     monkeypatch.setattr("app.slots.pictures.MAY_LAG_S", -1)
     await reserve(desk_without_redis(desk), ReserveRequest("A 1", slot="here-A2"))
     viewer = await stage.watch(lot)
-    assert "as_of" not in viewer.frames[0]
+    assert viewer.states == "01000"
+
+
+async def test_without_sql_viewers_keep_what_they_have_and_it_ages(
+    desk: Desk, stage: Stage, lot: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether a change waits in the outbox is not known then: nothing is confirmed."""
+    viewer = await stage.watch(lot)
+    await viewer.until(lambda one: one.frames[-1].get("as_of") == 1_000.0)
+
+    def away(*_: Any) -> Any:
+        raise SqlAway("away")
+
+    monkeypatch.setattr(desk.database, "look", away)
+    stage.now = 1_100.0
+    # A beat may have asked before SQL went away: those after it count.
+    seen = len(viewer.frames)
+    await viewer.until(lambda one: len(one.frames) >= seen + 2)
+    aged = viewer.frames[-1]["as_of"]
+    stage.now = 1_200.0
+    stage.hub._lots[lot].stale = True
+    seen = len(viewer.frames)
+    await viewer.until(lambda one: len(one.frames) >= seen + 4)
+    assert viewer.frames[-1]["as_of"] == aged < 1_200.0
+    assert viewer.states == "00000"
+    monkeypatch.undo()
+    await viewer.until(lambda one: one.frames[-1]["as_of"] == 1_200.0)
 
 
 async def test_a_viewer_that_leaves_while_the_lot_is_read_holds_up_nobody(

@@ -19,7 +19,7 @@ from app.settings import Settings
 def browser(tmp_path: Path, sqlite_template: Path, redis_url: str) -> Iterator[TestClient]:
     shutil.copy(sqlite_template, tmp_path / "lotline.db")
     given = {"DATABASE_URL": f"sqlite:///{tmp_path / 'lotline.db'}", "REDIS_URL": redis_url}
-    with TestClient(create_app(Settings.from_environment(given))) as client:
+    with TestClient(create_app(Settings.from_environment(given)), base_url="http://localhost") as client:
         assert client.portal is not None
 
         async def flush() -> None:
