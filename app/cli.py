@@ -1,6 +1,7 @@
 """The command line: `bin/lotline COMMAND`. It talks to people; what it does stands in ``app.launch``."""
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import Coroutine, Iterator
@@ -32,23 +33,18 @@ def main() -> None:
     try:
         cli()
     except Exception as error:
-        sentence = _in_plain_words(error)
+        from app.launch.plain_words import in_plain_words
+
+        sentence = in_plain_words(error, _settings_or_default())
         if sentence is None:
             raise
         sys.exit(sentence)
 
 
-def _in_plain_words(error: Exception) -> str | None:
-    from redis.exceptions import RedisError
-    from sqlalchemy.exc import DBAPIError
-
-    if isinstance(error, RedisError):
-        return f"Redis cannot be reached: {error}. Is REDIS_URL right, or bin/run running?"
-    if not isinstance(error, DBAPIError):
-        return None
-    if "no such table" in str(error.orig) or "does not exist" in str(error.orig):
-        return "The database has not the tables of this version yet: bin/lotline migrate"
-    return f"The database cannot be used: {error.orig}. Is DATABASE_URL right?"
+def _settings_or_default() -> Settings:
+    with suppress(SettingsError):
+        return Settings.of_process()
+    return Settings.from_environment({})
 
 
 @cli.command()
@@ -76,9 +72,13 @@ def run(
 @cli.command()
 def serve() -> None:
     """Serve the pages and the API: one web process."""
+    from app.launch import tasks
     from app.launch.serve import serve as serve_web
 
-    raise typer.Exit(serve_web(_settings()))
+    settings = _settings()
+    # What is wrong with the database is a sentence here; the server would make a traceback of it.
+    asyncio.run(tasks.check_database(settings))
+    raise typer.Exit(serve_web(settings))
 
 
 @cli.command()
@@ -149,9 +149,15 @@ def simulate(
     """Let made-up drivers come and go in a lot until Ctrl-C."""
     from app.launch import tasks
 
-    tasks.quiet_logs()
+    # The desk writes down every refused try; here one line says that the database is away.
+    tasks.quiet_logs(logging.CRITICAL)
+
+    def warn(text: str) -> None:
+        typer.echo(text, err=True)
+
+    work = tasks.run_simulation(_settings(), lot=lot, per_minute=rate, say=typer.echo, warn=warn)
     try:
-        _until_stopped(tasks.run_simulation(_settings(), lot=lot, per_minute=rate))
+        _until_stopped(work)
     except ValueError as error:
         _fail(str(error))
 
@@ -225,10 +231,10 @@ def _report(outcome: "ImportOutcome", dry_run: bool) -> None:
     for note in outcome.notes:
         typer.echo(note)
     if outcome.refusals:
-        typer.echo(f"{_counted(len(outcome.refusals), 'row')} refused:")
+        typer.echo(f"{_counted(len(outcome.refusals), 'refusal')}:")
     for refusal in outcome.refusals[:_REFUSALS_SHOWN]:
-        row = "" if refusal.row is None else f"row {refusal.row}, "
-        typer.echo(f"  {row}{refusal.reference}: {refusal.reason}")
+        places = [refusal.reference] if refusal.row is None else [f"row {refusal.row}", refusal.reference]
+        typer.echo(f"  {', '.join(dict.fromkeys(places))}: {refusal.reason}")
     if len(outcome.refusals) > _REFUSALS_SHOWN:
         typer.echo(f"  and {len(outcome.refusals) - _REFUSALS_SHOWN} more")
     if not any(outcome.slots_by_lot.values()):

@@ -49,8 +49,9 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/lots", driver.lot_list, PUBLIC),
         GuardedRoute("/lots/{lot}", driver.lot, PUBLIC),
         GuardedRoute("/lots/{lot}/nearest", driver.nearest, PUBLIC),
-        GuardedRoute("/lots/{lot}/slots/{slot}", driver.panel_of_slot, PUBLIC),
-        GuardedRoute("/lots/{lot}/slots/{slot}", driver.book, PUBLIC, ["POST"]),
+        GuardedRoute("/lots/{lot}/slots/{slot:path}/price", driver.price_panel, PUBLIC, ["POST"]),
+        GuardedRoute("/lots/{lot}/slots/{slot:path}", driver.panel_of_slot, PUBLIC),
+        GuardedRoute("/lots/{lot}/slots/{slot:path}", driver.book, PUBLIC, ["POST"]),
         GuardedRoute("/bookings", driver.my_bookings, PUBLIC),
         GuardedRoute("/bookings/{token}", driver.booking, HOLDER),
         GuardedRoute("/bookings/{token}/running", driver.running, HOLDER),
@@ -66,8 +67,8 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/attendant/lots/{lot}/todo", attendant.todo, ATTENDANT),
         GuardedRoute("/attendant/lots/{lot}/arriving", attendant.arriving, ATTENDANT),
         GuardedRoute("/attendant/lots/{lot}/just-now", attendant.just_now, ATTENDANT),
-        GuardedRoute("/attendant/lots/{lot}/slots/{slot}", attendant.slot, ATTENDANT),
-        GuardedRoute("/attendant/lots/{lot}/slots/{slot}/{action}", attendant.act, ATTENDANT, ["POST"]),
+        GuardedRoute("/attendant/lots/{lot}/slots/{slot:path}", attendant.slot, ATTENDANT),
+        GuardedRoute("/attendant/lots/{lot}/slots/{slot:path}/{action}", attendant.act, ATTENDANT, ["POST"]),
         # Walls
         GuardedRoute("/display/{lot}", display.wall, PUBLIC),
         # The live feed

@@ -30,6 +30,7 @@ _ASYNC_DRIVERS = {
 }
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_AUTHORITY = re.compile(r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^/?]+\]|[^/:?]+)?(?::(?P<port>[^/?]*))?")
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -79,6 +80,12 @@ class Settings:
     def redis_is_embedded(self) -> bool:
         """True where REDIS_URL names the server that ``lotline run`` starts itself."""
         return self.redis_url == embedded_redis_url(self.data_dir)
+
+    @property
+    def sqlite_path(self) -> str:
+        """The file of a SQLite database; "" of any other."""
+        found = re.match(r"sqlite[^:]*:///([^?]*)", self.database_url)
+        return found[1] if found else ""
 
     def as_environment(self) -> dict[str, str]:
         """The variables from which another process reads these same settings."""
@@ -150,19 +157,35 @@ def _database_url(given: Mapping[str, str], data_dir: Path, problems: list[str])
         return text
     if driver == "sqlite+aiosqlite":
         return _sqlite_url(driver, rest, problems)
+    if not _has_usable_port(rest):
+        problems.append("DATABASE_URL has a port that is no number from 1 to 65535.")
     # libpq says sslmode, asyncpg says ssl; the values are the same words.
     return f"{driver}://" + re.sub(r"(?<=[?&])sslmode=", "ssl=", rest)
 
 
+def _has_usable_port(rest: str) -> bool:
+    """Of what follows ``postgresql://``. A password may hold any sign but @, so urlsplit is not asked."""
+    match = _AUTHORITY.match(rest)
+    port = match["port"] if match else None
+    return not port or bool(re.fullmatch(r"[0-9]{1,5}", port) and 1 <= int(port) <= 65535)
+
+
 def _sqlite_url(driver: str, rest: str, problems: list[str]) -> str:
     path, mark, query = rest.partition("?")
-    if not path.startswith("/") or path in ("/", "/:memory:"):
+    file = path.removeprefix("/")
+    if file in ("", ":memory:"):
         problems.append(
             "DATABASE_URL must name a file, as in sqlite:////srv/lotline.db: "
             "several processes share the database, so it cannot live in memory."
         )
         return rest
-    return f"{driver}:///{Path(path[1:]).absolute()}{mark}{query}"
+    if not Path(file).is_absolute():
+        problems.append(
+            "DATABASE_URL must name the file by its whole path, with four slashes, as in "
+            "sqlite:////srv/lotline.db: each process may have another current folder."
+        )
+        return rest
+    return f"{driver}:///{file}{mark}{query}"
 
 
 def _redis_url(given: Mapping[str, str], data_dir: Path, problems: list[str]) -> str:

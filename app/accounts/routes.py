@@ -10,8 +10,8 @@ from app.accounts import service
 from app.accounts.access import COOKIE, cookie_name
 from app.accounts.views import SignInNotice, SignInPage
 from app.core.db import Database
-from app.core.errors import Problem
-from app.core.forms import fit_text
+from app.core.errors import InvalidInput, Problem
+from app.core.forms import read_form
 from app.core.parts import part
 from app.core.templating import page
 
@@ -28,8 +28,11 @@ async def sign_in_page(request: Request) -> Response:
 
 async def sign_in(request: Request) -> Response:
     """``POST /sign-in``: name and password."""
-    async with request.form(max_fields=10, max_files=0) as form:
-        sent = {key: value for key, value in form.items() if isinstance(value, str)}
+    try:
+        sent = await read_form(request)
+    except InvalidInput:
+        # What can't be stored is no account's name and no password.
+        return _does_not_fit("", "")
     name, password = sent.get("name", "").strip(), sent.get("password", "")
     going = _own(sent.get("next"))
     if not name or not password:
@@ -41,11 +44,9 @@ async def sign_in(request: Request) -> Response:
         )
         return page("accounts/sign_in.html", view, 422)
     try:
-        fit_text(name + password)
         secret = await service.sign_in(part(request, Database), name, password)
-    except (Problem, ValueError):
-        view = SignInPage(going, name, problem="Name and password do not fit together.")
-        return page("accounts/sign_in.html", view, 401)
+    except Problem:
+        return _does_not_fit(going, name)
     return _signed_in(request, secret, going)
 
 
@@ -68,6 +69,11 @@ async def sign_out(request: Request) -> Response:
     response = RedirectResponse("/sign-in?notice=signed-out", 303)
     response.delete_cookie(cookie_name(request, COOKIE))
     return response
+
+
+def _does_not_fit(going: str, name: str) -> Response:
+    view = SignInPage(going, name, problem="Name and password do not fit together.")
+    return page("accounts/sign_in.html", view, 401)
 
 
 def _signed_in(request: Request, secret: str, going: str) -> Response:

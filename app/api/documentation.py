@@ -231,7 +231,7 @@ def _list_operation() -> dict[str, Any]:
         "operationId": "listSlots",
         "summary": "Slots with their status",
         "parameters": parameters,
-        "responses": {"200": _answer("A page of slots", _ref("SlotList"))} | _problems(("422", "503")),
+        "responses": {"200": _answer("A page of slots", _ref("SlotList"))} | _problems(("404", "422", "503")),
     }
 
 

@@ -82,6 +82,7 @@ Instant = Annotated[
 ]
 Text = Annotated[str, AfterValidator(fit_text), Field(min_length=1, max_length=120)]
 Code = Annotated[str, AfterValidator(fit_text), Field(min_length=1, max_length=32)]
+Code64 = Annotated[str, AfterValidator(fit_text), Field(min_length=1, max_length=64)]
 LotCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
@@ -112,6 +113,19 @@ Location = Annotated[
     Field(description="text, a point or GeoJSON"),
 ]
 Metres = Annotated[float, Field(ge=-100_000, le=100_000, allow_inf_nan=False)]
+
+
+def _name(text: str) -> str:
+    """What stands in an address as a part of a path."""
+    if text in (".", ".."):
+        raise ValueError("can't be only dots")
+    return text
+
+
+def _area(text: str) -> str:
+    if text.lower() == "premium":
+        raise ValueError("is the name of the premium sign")
+    return text
 
 
 class _Body(BaseModel):
@@ -154,13 +168,13 @@ class Calculate(_Body):
 class Put(_Body):
     """Body of ``PUT /parking``."""
 
-    identifier: Text
+    identifier: Annotated[Text, AfterValidator(_name)]
     location: Location = None
     size: Size | None = None
     premium: StrictBool | None = None
     lot: LotCode | None = None
-    area: Code | None = None
-    name: Annotated[str, AfterValidator(fit_text), Field(min_length=1, max_length=64)] | None = None
+    area: Annotated[Code, AfterValidator(_area)] | None = None
+    name: Annotated[Code64, AfterValidator(_name)] | None = None
     accessible: StrictBool | None = None
     charging: StrictBool | None = None
     outline: (

@@ -117,13 +117,12 @@ async def todo(request: Request, layout: Layout) -> views.Todo:
     tasks = []
     for one, owes in zip(late, owed, strict=True):
         assert one.until is not None
-        over_min = int((now - one.until).total_seconds() // 60)
         tasks.append(
             views.Task(
                 slot=one.slot,
                 position=layout.by_name[one.slot].position,
                 plate=one.entity,
-                urgency=f"+{over_min} min" if over_min < 600 else f"+{words.span(now - one.until)}",
+                urgency=f"+{words.span(now - one.until)}",
                 note=f"Booked until {words.clock(one.until, zone, now)}, owes {owes.text()}",
                 url=views.slot_url(layout.lot.code, one.slot),
                 tone="danger",
@@ -140,7 +139,10 @@ async def arriving(request: Request, layout: Layout) -> views.Arriving:
         soon = await bookings.arriving(connection, layout.lot_id, now, SOON, MOST_ARRIVALS)
     arrivals = (
         views.Arrival(
-            words.clock(one.start_at, zone), one.slot, one.entity, views.slot_url(layout.lot.code, one.slot)
+            words.clock(one.reservation.expected_at if one.reservation else one.start_at, zone),
+            one.slot,
+            one.entity,
+            views.slot_url(layout.lot.code, one.slot),
         )
         for one in soon
     )
@@ -219,6 +221,8 @@ def _facts(running: Reservation, zone: str, now: datetime) -> tuple[views.Fact, 
     facts = [views.Fact("Plate", running.entity_given)]
     if running.arrived_at:
         facts.append(views.Fact("Arrived", words.clock(running.arrived_at, zone, now)))
+    elif running.expected_at > running.created_at:
+        facts.append(views.Fact("Comes at", words.clock(running.expected_at, zone, now)))
     facts.append(views.Fact("Billed from", words.clock(running.start_at, zone, now)))
     if running.until:
         facts.append(views.Fact("Booked until", words.clock(running.until, zone, now)))

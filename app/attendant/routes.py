@@ -15,7 +15,7 @@ from app.bookings.queries import slot_version
 from app.bookings.reserve import reserve
 from app.bookings.unreserve import release
 from app.core.errors import Problem
-from app.core.forms import fit_text
+from app.core.forms import read_form
 from app.core.parts import part
 from app.core.templating import page, wants_fragment
 from app.slots.layout import LaidSlot, Layout
@@ -71,8 +71,7 @@ async def act(request: Request) -> Response:
     work = _ACTS.get(request.path_params["action"])
     if work is None:
         raise Problem(404, "unknown-action", "There is no such action", "Go back to the slot.")
-    async with request.form(max_fields=10, max_files=0) as form:
-        sent = {name: value for name, value in form.items() if isinstance(value, str)}
+    sent = await read_form(request)
     try:
         notice = await work(part(request, Desk), chosen, sent)
     except _WrongPlate as wrong:
@@ -122,21 +121,18 @@ async def _walk_in(desk: Desk, slot: LaidSlot, sent: dict[str, str]) -> str:
     if wrong := what_is_wrong(plate):
         raise _WrongPlate(f"The plate {wrong}.")
     try:
-        fit_text(plate)
         request = ReserveRequest(
             entity=plate,
             slot=slot.identifier,
             source="attendant",
             arrived=True,
-            idempotency=form_key(sent),
+            idempotency=form_key(sent, slot.identifier),
         )
         await reserve(desk, request)
     except Problem as problem:
         if problem.type == "entity-has-reservation":
-            raise _WrongPlate(f"This plate stands on {problem.extra['slot']} already.") from None
+            raise _WrongPlate(f"This plate stands on {problem.extra['name']} already.") from None
         raise
-    except ValueError as error:
-        raise _WrongPlate(f"The plate {error}.") from None
     return "Booked and checked in."
 
 

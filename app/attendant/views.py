@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -25,12 +26,12 @@ STATE_WORDS: dict[SlotState, str] = {
 
 def lot_url(lot_code: str) -> str:
     """The desk of one lot; everything else of the desk lies below it."""
-    return f"/attendant/lots/{lot_code}"
+    return f"/attendant/lots/{quote(lot_code)}"
 
 
 def slot_url(lot_code: str, slot_name: str) -> str:
     """A slot's panel: the fragment for a partial request, else the whole desk with that slot chosen."""
-    return f"{lot_url(lot_code)}/slots/{slot_name}"
+    return f"{lot_url(lot_code)}/slots/{quote(slot_name, safe='')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,11 @@
 import unicodedata
 
 MAX_CHARACTERS = 120
+# Control, format (among them those that turn the writing's direction), surrogate, private, not assigned.
+_UNFIT = ("Cc", "Cf", "Cs", "Co", "Cn")
+_HYPHENS = "-‐‑‒–—−"
+# What is drawn as nothing though it is no format character: joiners, fillers, selectors of a letter's form.
+_INVISIBLE = {0x034F, 0x115F, 0x1160, 0x3164, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
 
 
 def as_given(text: str) -> str:
@@ -15,10 +20,11 @@ def as_compared(text: str, *, plate: bool) -> str:
 
     Trimmed and NFKC; a plate also in upper case, without spaces and hyphens.
     """
-    normal = unicodedata.normalize("NFKC", text.strip()).strip()
+    seen = "".join(letter for letter in text if ord(letter) not in _INVISIBLE)
+    normal = unicodedata.normalize("NFKC", seen.strip()).strip()
     if not plate:
         return normal
-    bare = "".join(letter for letter in normal.upper() if not letter.isspace() and letter not in "-‐‑–—")
+    bare = "".join(letter for letter in normal.upper() if not letter.isspace() and letter not in _HYPHENS)
     # What stood apart, or was a small letter, may now be written as one letter.
     return unicodedata.normalize("NFKC", bare)
 
@@ -30,9 +36,9 @@ def what_is_wrong(text: str) -> str | None:
         return "is missing"
     if len(given) > MAX_CHARACTERS:
         return f"has more than {MAX_CHARACTERS} characters"
-    if any(unicodedata.category(letter) in ("Cc", "Cs", "Co", "Cn") for letter in given):
+    if any(unicodedata.category(letter) in _UNFIT for letter in given):
         return "has a character that can't be shown"
-    if not as_compared(given, plate=True):
+    if not any(letter.isalnum() for letter in given):
         return "has neither a letter nor a digit"
     # NFKC and upper case write some letters as several: what is stored must fit as well.
     if max(len(as_compared(given, plate=plate)) for plate in (False, True)) > MAX_CHARACTERS:

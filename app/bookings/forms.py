@@ -27,12 +27,21 @@ class IdempotencyKey:
     request_digest: str
 
 
-def form_key(sent: Mapping[str, str]) -> IdempotencyKey | None:
-    """The key that a form carries as ``idempotency_key``: sent twice, it books once."""
+def billed_from(start: datetime | None, now: datetime) -> datetime:
+    """When the price begins to run: at the start, or half an hour after the call if that is earlier.
+
+    The slot is held from the call on; for that half hour it is held for nothing (`api.md`).
+    """
+    return min(start or now, now + FREE_HOLD)
+
+
+def form_key(sent: Mapping[str, str], slot: str) -> IdempotencyKey | None:
+    """The key that a slot's form carries as ``idempotency_key``: sent twice, it books once."""
     key = sent.get("idempotency_key", "")
     if not 1 <= len(key) <= LONGEST_FORM_KEY:
         return None
     rest = sorted((name, value) for name, value in sent.items() if name != "idempotency_key")
+    rest.append(("", slot))
     return IdempotencyKey("browser", key, hashlib.sha256(repr(rest).encode()).hexdigest())
 
 
@@ -60,14 +69,13 @@ class ReserveRequest:
             errors.append(FieldError("time", "lies in the past"))
         if start > now + AHEAD:
             errors.append(FieldError("time", "lies more than 24 hours ahead"))
-        if self.until is not None and self.until <= max(start, now):
+        if self.until is not None and self.until <= start:
             errors.append(FieldError("until", "is not after the start"))
-        elif self.until is not None and self.until > start + LONGEST_STAY:
+        elif self.until is not None and self.until <= now:
+            errors.append(FieldError("until", "lies in the past"))
+        elif self.until is not None and self.until - start > LONGEST_STAY:
             errors.append(FieldError("until", "is more than a year after the start"))
         return errors
-
-    def billed_from(self, now: datetime) -> datetime:
-        return min(self.start or now, now + FREE_HOLD)
 
 
 @dataclass(frozen=True)

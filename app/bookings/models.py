@@ -34,6 +34,7 @@ class Reservation(SQLModel, table=True):
     exclusive: bool = True
     source: str = Field(max_length=16)
     created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    expected_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     start_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime, nullable=True))
     arrived_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime, nullable=True))
@@ -59,6 +60,7 @@ class ReservationHistory(SQLModel, table=True):
     exclusive: bool
     source: str = Field(max_length=16)
     created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    expected_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     start_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime, nullable=True))
     arrived_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime, nullable=True))

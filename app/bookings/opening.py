@@ -3,13 +3,14 @@
 from dataclasses import dataclass, replace
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.bookings.desk import Desk, run_again_on_conflict
 from app.core.redis import REDIS_IS_GONE
 from app.payments.service import open_tariff
-from app.slots import service
+from app.slots import queries, service
 from app.slots.forms import SlotForm
-from app.slots.importers.plan import ImportPlan, Refusal
+from app.slots.importers.plan import ImportPlan, LotPlan, Refusal
 from app.slots.layout import read_lot
 from app.slots.models import Lot
 from app.slots.relay import rebuild_lot, relay_slots
@@ -55,24 +56,42 @@ async def import_lots(desk: Desk, plan: ImportPlan, *, plates: bool = False) -> 
     for lot_plan in plan.lots:
         async with desk.transaction() as connection:
             now = await desk.database.now(connection)
-            identifiers = [slot.identifier for slot in lot_plan.slots]
-            taken = await service.taken_identifiers(connection, identifiers)
-            refusals += [Refusal(None, one, "A slot with this identifier exists already.") for one in taken]
-            fresh = replace(
-                lot_plan, slots=tuple(slot for slot in lot_plan.slots if slot.identifier not in taken)
-            )
-            lot = await service.import_lot(connection, fresh, now, plates=plates) if fresh.slots else None
-            if lot is not None:
-                assert lot.id is not None
-                await open_tariff(connection, lot.id, lot.currency, now)
-        if lot is None:
-            if fresh.slots:
-                refusals.append(Refusal(None, lot_plan.code, "A lot with this code exists already."))
-            continue
+            fresh, refused = await what_is_new(connection, lot_plan)
+            refusals += refused
+            if fresh is None:
+                continue
+            lot = await service.import_lot(connection, fresh, now, plates=plates)
+            if lot is None:
+                # Another process has made it a moment ago.
+                refusals.append(_lot_is_there(fresh))
+                continue
+            assert lot.id is not None
+            await open_tariff(connection, lot.id, lot.currency, now)
         lots.append(lot)
         slots += len(fresh.slots)
         await _build(desk, lot.id or 0)
     return Imported(tuple(lots), slots, tuple(refusals))
+
+
+async def what_is_new(connection: AsyncConnection, plan: LotPlan) -> tuple[LotPlan | None, list[Refusal]]:
+    """The lot with the slots that may be written, None where there are none; and what is there already.
+
+    A lot that exists is refused as one thing, however many of its slots exist.
+    """
+    if await queries.lot_exists(connection, plan.code):
+        return None, [_lot_is_there(plan)]
+    taken = await service.taken_identifiers(connection, [slot.identifier for slot in plan.slots])
+    refusals = [
+        Refusal(None, slot.identifier, "A slot with this identifier exists already.")
+        for slot in plan.slots
+        if slot.identifier in taken
+    ]
+    slots = tuple(slot for slot in plan.slots if slot.identifier not in taken)
+    return (replace(plan, slots=slots) if slots else None), refusals
+
+
+def _lot_is_there(plan: LotPlan) -> Refusal:
+    return Refusal(None, plan.code, "A lot with this code exists already; it stays as it is.")
 
 
 async def _show(desk: Desk, put: service.Put) -> None:

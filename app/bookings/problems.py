@@ -34,14 +34,14 @@ def slot_closed(identifier: str, nearest: str | None) -> Problem:
     return Problem(409, "slot-closed", f"{identifier} is closed", detail, extra={"nearest": nearest})
 
 
-def entity_has_reservation(slot: str, reservation: str) -> Problem:
+def entity_has_reservation(slot: str, name: str, reservation: str) -> Problem:
     """409: one booking at a time. ``extra`` names it; a page decides who may see that."""
     return Problem(
         409,
         "entity-has-reservation",
         "This entity has a reservation already",
         "Release it first, or use it.",
-        extra={"slot": slot, "reservation": reservation},
+        extra={"slot": slot, "name": name, "reservation": reservation},
     )
 
 

@@ -114,11 +114,11 @@ async def arriving(
     """Bookings that begin soon, the next first."""
     conditions = [
         RESERVATION.c.lot_id == lot_id,
-        RESERVATION.c.start_at > now,
-        RESERVATION.c.start_at <= now + within,
+        RESERVATION.c.expected_at > now,
+        RESERVATION.c.expected_at <= now + within,
         RESERVATION.c.arrived_at.is_(None),
     ]
-    return await _running(connection, conditions, RESERVATION.c.start_at, limit)
+    return await _running(connection, conditions, RESERVATION.c.expected_at, limit)
 
 
 async def just_now(connection: AsyncConnection, lot_id: int, limit: int) -> list[Happened]:

@@ -12,7 +12,7 @@ import structlog
 from app.bookings import answers, problems, records
 from app.bookings.desk import Desk, run_again_on_conflict
 from app.bookings.entity import as_compared, as_given
-from app.bookings.forms import ReserveRequest
+from app.bookings.forms import ReserveRequest, billed_from
 from app.bookings.results import Reserved
 from app.core import metrics
 from app.core.errors import Problem, Unavailable
@@ -237,7 +237,8 @@ async def _insert(
         "exclusive": slot.lot_exclusive,
         "source": request.source,
         "created_at": now,
-        "start_at": request.billed_from(now),
+        "expected_at": request.start or now,
+        "start_at": billed_from(request.start, now),
         "until": request.until,
         "arrived_at": now if request.arrived else None,
     }
@@ -247,7 +248,8 @@ async def _insert(
         other = await records.active(connection, entity=compared, exclusive=True)
         if other is not None:
             held = await records.slot_by(connection, id=other.slot_id)
-            raise problems.entity_has_reservation(held.identifier if held else "", other.id)
+            assert held is not None
+            raise problems.entity_has_reservation(held.identifier, held.name, other.id)
     raise _Lost
 
 

@@ -13,6 +13,7 @@ from app.core.errors import FieldError, InvalidInput, Problem
 Model = TypeVar("Model", bound=BaseModel)
 # A client that sends nonsense is told what is wrong with it, but not for megabytes.
 MOST_ERRORS, LONGEST_NAME = 50, 60
+MOST_FIELDS = 30
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -28,6 +29,24 @@ async def read_json_object(request: Request) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise Problem(400, "body-not-an-object", "The body is not a JSON object", "Send {…}.")
     return document
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a posted form. A Problem (415, 422) says what is wrong with a body."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise Problem(415, "not-a-form", "This is not a form", "Send it as a browser sends a form.")
+    sent: dict[str, str] = {}
+    errors = []
+    async with request.form(max_fields=MOST_FIELDS, max_files=0) as form:
+        for name, value in form.multi_items():
+            try:
+                sent[fit_text(name)] = fit_text(str(value))
+            except ValueError as error:
+                errors.append(FieldError(name.encode(errors="replace").decode(), str(error)))
+    if errors:
+        raise InvalidInput(errors)
+    return sent
 
 
 def validated(model: type[Model], data: Mapping[str, Any]) -> Model:

@@ -1,6 +1,7 @@
 """Pages: one Jinja2 environment, and the rule of who gets a fragment."""
 
 import hashlib
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,13 @@ def static(path: str) -> str:
     return f"/static/{static_version()}/{path}"
 
 
+def token(code: str) -> str:
+    """The code, or something in its place where it holds other signs: fit for an id and for a selector."""
+    if re.fullmatch(r"[A-Za-z0-9_-]+", code):
+        return code
+    return "x" + hashlib.sha256(code.encode()).hexdigest()[:12]
+
+
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """The templates. What is not defined is an error, what is shown is escaped."""
@@ -40,6 +48,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     found.globals["static"] = static
+    found.filters["token"] = token
     return found
 
 

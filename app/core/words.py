@@ -14,6 +14,11 @@ def zone(name: str) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
+def place(time_zone: str) -> str:
+    """The city that a time zone is called after."""
+    return zone(time_zone).key.rsplit("/", 1)[-1].replace("_", " ")
+
+
 def clock(instant: datetime, time_zone: str, today: datetime | None = None) -> str:
     """``16:10``, with the day where that is another one than ``today``'s."""
     local = instant.astimezone(zone(time_zone))

@@ -26,6 +26,8 @@ from app.payments.queries import price_of
 from app.slots.layout import LaidSlot, Layout
 from app.slots.projections import count
 
+LONGEST_LINK = 400
+
 
 async def booking_page(request: Request) -> BookingPage:
     """The page of the booking whose secret the path holds. A Problem (404) where it is not known."""
@@ -114,7 +116,7 @@ def _running(booked: Reservation, price: Price, now: datetime, time_zone: str, t
     if now < begins:
         return Running(
             refresh_url=f"/bookings/{token}/running",
-            time_label=f"Begins at {words.clock(begins, time_zone, now)}, in",
+            time_label=f"Held, billed from {words.clock(begins, time_zone, now)}, in",
             elapsed=words.figures(begins - now + timedelta(seconds=59)),
             elapsed_s=int((begins - now).total_seconds()),
             price_label="To pay now",
@@ -193,6 +195,8 @@ def _row(found: Booking, layout: Layout, price: Price, token: str, now: datetime
     if found.end is not None:
         amount = Money(found.end.amount_minor, found.end.currency)
         when = f"{words.clock(facts.start_at, zone, now)} to {words.clock(found.end.ended_at, zone)}"
+        if found.end.ended_at < facts.start_at:
+            when = f"cancelled at {words.clock(found.end.ended_at, zone, now)}"
         status = "ended"
     else:
         amount = fee(price, facts.start_at, now).money
@@ -214,6 +218,8 @@ def _row(found: Booking, layout: Layout, price: Price, token: str, now: datetime
 
 def _qr(link: str) -> Markup:
     """The link as a QR code with its quiet zone; the drawing is ours to trust."""
+    if len(link) > LONGEST_LINK:
+        return Markup("")
     out = io.BytesIO()
     segno.make(link, error="m", micro=False).save(
         out, kind="svg", border=4, xmldecl=False, svgns=True, omitsize=True, dark="#000", light="#fff"

@@ -49,11 +49,11 @@ async def lot_page(request: Request, layout: Layout, shown: Panel | None = None)
     return LotPage(
         code=lot.code,
         name=lot.name,
-        subtitle=", ".join(filter(None, [lot.address, f"{len(layout.slots)} slots"])),
+        subtitle=", ".join(filter(None, [lot.address, _slots(len(layout.slots))])),
         hours_and_price=prices,
         nearest_url=f"/lots/{code}/nearest",
         feed_url=f"/ws/lots/{code}",
-        map=await lot_map(request, layout, picture, counts, await _mine(request, layout)),
+        map=await lot_map(request, layout, picture, counts, list(await mine(request, layout))),
         legend=legends.legend(counts.states),  # type: ignore[attr-defined]
         legend_attributes=legends.legend_attributes(_kinds(layout, counts)),  # type: ignore[attr-defined]
         lots=await lots.lot_list(request, "", lot.code),
@@ -88,6 +88,9 @@ async def panel_for(
     if slot is None:
         return panel.choose(layout) if counts.free else panel.full(layout, await elsewhere(request, layout))
     if picture.states[slot.position] != FREE and not errors:
+        token = (await mine(request, layout)).get(slot.position)
+        if token is not None:
+            return panel.mine(layout, slot, token)
         return panel.unavailable(layout, slot, picture.states[slot.position])
     desk = part(request, Desk)
     async with desk.database.look() as connection:
@@ -108,6 +111,10 @@ async def elsewhere(request: Request, layout: Layout) -> NextStep | None:
     return NextStep(f"{found.name} has {found.free} free.", f"Go to {found.name}", found.url)
 
 
+def _slots(number: int) -> str:
+    return f"{number} slot{'' if number == 1 else 's'}"
+
+
 def nearest_free(layout: Layout, picture: Picture) -> LaidSlot | None:
     """The nearest slot to the entrance that anyone may take: standard first, then premium."""
     free = [
@@ -126,19 +133,20 @@ async def _prices(request: Request, layout: Layout) -> str:
     return f"{price.per_increment.text()} per started {price.increment_s // 60} min"
 
 
-async def _mine(request: Request, layout: Layout) -> list[int]:
-    """Positions that this browser's running bookings hold here."""
-    held = set(cookies.reservations(request).values())
-    if not held:
-        return []
-    positions = []
+async def mine(request: Request, layout: Layout) -> dict[int, str]:
+    """Positions that this browser's running bookings hold here, each with the secret of its booking."""
+    known = cookies.reservations(request)
+    if not known:
+        return {}
     async with part(request, Desk).database.look() as connection:
-        for one in held:
-            found = await booking(connection, one)
-            if found is not None and found.running is not None and found.running.lot_id == layout.lot_id:
-                slot = layout.by_id.get(found.running.slot_id)
-                positions += [slot.position] if slot else []
-    return positions
+        found = {token: await booking(connection, one) for token, one in known.items()}
+    held = {}
+    for token, one in found.items():
+        if one is not None and one.running is not None and one.running.lot_id == layout.lot_id:
+            slot = layout.by_id.get(one.running.slot_id)
+            if slot is not None:
+                held[slot.position] = token
+    return held
 
 
 def _kinds(layout: Layout, counts: Counts) -> dict[str, int]:

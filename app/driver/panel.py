@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-from app.bookings.forms import AHEAD, LONGEST_STAY
+from app.bookings.forms import AHEAD, LONGEST_STAY, billed_from
 from app.core import words
 from app.core.errors import FieldError
 from app.core.ids import new_id
@@ -27,6 +27,7 @@ class Choices:
     start_at: str = ""
     duration: str = "120"
     minutes: str = ""
+    tried: bool = False
 
     @classmethod
     def read(cls, sent: Mapping[str, str]) -> "Choices":
@@ -36,6 +37,7 @@ class Choices:
             start_at=sent.get("start_at", ""),
             duration=sent.get("duration", "120"),
             minutes=sent.get("minutes", ""),
+            tried=sent.get("tried") == "1",
         )
 
     def start_time(self, time_zone: str) -> datetime | None:
@@ -90,13 +92,32 @@ def times(choices: Choices, time_zone: str, now: datetime) -> Times:
         length = choices.length()
     except ValueError as error:
         errors["minutes" if choices.duration == "other" else "duration"] = str(error)
+    if start is not None and start > now + AHEAD:
+        errors["start_at"] = "At most a day ahead."
     until = None if length is None or errors else (start or now) + length
     return Times(start, until, errors)
 
 
+def errors_so_far(choices: Choices, found: Times, wrong: list[FieldError]) -> dict[str, str]:
+    """What is worth saying while the form is filled in; of empty fields only once Reserve was pressed."""
+    errors = errors_by_field(wrong) | found.errors
+    if choices.tried:
+        return errors
+    empty = [name for name in ("entity", "start_at", "minutes") if not getattr(choices, name).strip()]
+    return {name: message for name, message in errors.items() if name not in empty}
+
+
 def errors_by_field(errors: list[FieldError]) -> dict[str, str]:
     """A refused booking's errors at the fields of this form, as sentences."""
-    return {FIELDS.get(one.field, one.field): f"{one.message[0].upper()}{one.message[1:]}." for one in errors}
+    return {FIELDS.get(one.field, one.field): _sentence(one) for one in errors}
+
+
+def _sentence(error: FieldError) -> str:
+    if error.field == "entityIdentifier":
+        if error.message == "is missing":
+            return "Give your number plate."
+        return f"This plate {error.message}."
+    return f"{error.message[0].upper()}{error.message[1:]}."
 
 
 def choose(layout: Layout) -> Panel:
@@ -115,7 +136,7 @@ def full(layout: Layout, other: NextStep | None) -> Panel:
         kind="full",
         title=f"{layout.lot.name} is full",
         text=other.text if other else "A slot that comes free shows here at once.",
-        next_step=replace(other, text="") if other else None,
+        next_step=replace(other, text="", leaves=True) if other else None,
     )
 
 
@@ -125,7 +146,18 @@ def closed(layout: Layout, other: NextStep | None) -> Panel:
         kind="closed",
         title=f"{layout.lot.name} is closed",
         text=other.text if other else "It opens again later.",
-        next_step=replace(other, text="") if other else None,
+        next_step=replace(other, text="", leaves=True) if other else None,
+    )
+
+
+def mine(layout: Layout, slot: LaidSlot, token: str) -> Panel:
+    """The chosen slot is held by a booking of this very browser."""
+    return Panel(
+        kind="unavailable",
+        title=f"{slot.name} is yours.",
+        text="You booked it in this browser.",
+        slot=_slot(layout, slot, None),
+        next_step=NextStep("", "Open the booking", f"/bookings/{token}", leaves=True),
     )
 
 
@@ -158,19 +190,21 @@ def book(
     errors = errors or {}
     chosen = times(choices, lot.time_zone, now)
     total = ""
+    begins = billed_from(chosen.start, now)
     if chosen.until is not None:
-        total = fee(price, chosen.start or now, chosen.until).money.text()
+        total = fee(price, begins, chosen.until).money.text()
     url = f"/lots/{quote(lot.code)}/slots/{quote(slot.name, safe='')}"
     local_now = now.astimezone(words.zone(lot.time_zone))
     form = BookingForm(
         action_url=url,
-        refresh_url=url,
+        refresh_url=f"{url}/price",
         idempotency_key=new_id(),
         slot_identifier=slot.identifier,
         entity=Field(choices.entity, errors.get("entity", "")),
         entity_label="Number plate",
         start="later" if choices.start == "later" else "now",
         start_at=Field(choices.start_at, errors.get("start_at", "")),
+        start_at_label=f"Day and time in {words.place(lot.time_zone)}",
         start_at_min=f"{local_now:%Y-%m-%dT%H:%M}",
         start_at_max=f"{local_now + AHEAD:%Y-%m-%dT%H:%M}",
         duration=choices.duration,
@@ -178,9 +212,18 @@ def book(
         minutes=Field(choices.minutes, errors.get("minutes", "")),
         until_text=words.clock(chosen.until, lot.time_zone, now) if chosen.until else "",
         total=total,
-        after="Yours at once, no account needed. The price is fixed when you leave.",
+        after=_after(chosen, begins, lot.time_zone, now),
+        tried=choices.tried,
     )
     return Panel(kind="book", slot=_slot(layout, slot, price), form=form, notice=notice)
+
+
+def _after(chosen: Times, begins: datetime, time_zone: str, now: datetime) -> str:
+    """What happens next: for a later start, from when it is held and from when it costs."""
+    if chosen.start is None or begins <= now:
+        return "Yours at once, no account needed. The price is fixed when you leave."
+    free_until = words.clock(begins, time_zone, now)
+    return f"Held for you from now on, billed from {free_until}. Free to cancel until then."
 
 
 def _slot(layout: Layout, slot: LaidSlot, price: Price | None) -> PanelSlot:

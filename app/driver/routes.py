@@ -8,25 +8,27 @@ from starlette.websockets import WebSocket
 
 from app.accounts.access import reservation
 from app.bookings.desk import Desk
-from app.bookings.forms import ReserveRequest, form_key
+from app.bookings.forms import IdempotencyKey, ReserveRequest, form_key
 from app.bookings.paths import lot_in_path, slot_in_path
-from app.bookings.reserve import reserve
+from app.bookings.problems import slot_closed, slot_taken
+from app.bookings.records import slot_by
+from app.bookings.reserve import nearest_like, reserve
 from app.bookings.unreserve import release
-from app.core.errors import FieldError, InvalidInput, Problem
-from app.core.forms import fit_text
+from app.core.errors import InvalidInput, Problem
+from app.core.forms import read_form
 from app.core.parts import part
 from app.core.templating import page, wants_fragment
 from app.driver import booking_page, cookies, panel
-from app.driver.lot_page import lot_page, nearest_free, panel_for, picture_of
+from app.driver.lot_page import lot_page, mine, nearest_free, panel_for, picture_of
 from app.driver.lots import MOST_LOTS, ListProjection
 from app.driver.lots import lot_list as lot_list_view
 from app.driver.views import LotsPage, Notice, Panel
 from app.live.hub import Hub
 from app.live.sockets import serve
 from app.slots.layout import LaidSlot, Layout, Layouts
+from app.slots.models import State
 from app.slots.projections import MapProjection
 
-MOST_FIELDS = 20
 # The holder's page is a secret by its address: nobody else is to learn it, nor the log of a proxy. Without
 # any origin a browser would send its forms as if from nowhere.
 SECRET_PAGE = {"Referrer-Policy": "strict-origin", "X-Robots-Tag": "noindex"}
@@ -76,23 +78,16 @@ async def book(request: Request) -> Response:
     """``POST /lots/{lot}/slots/{slot}``: books it, or says at the form what stands in the way."""
     layout = await lot_in_path(request)
     slot = slot_in_path(request, layout)
-    sent = await _form(request)
+    sent = await read_form(request)
     desk = part(request, Desk)
     async with desk.database.look() as connection:
         now = await desk.database.now(connection)
+    sent["tried"] = "1"
     choices = panel.Choices.read(sent)
     times = panel.times(choices, layout.lot.time_zone, now)
-    asked = ReserveRequest(
-        entity=choices.entity,
-        lot=layout.lot.code,
-        slot=slot.identifier,
-        start=times.start,
-        until=times.until,
-        source="browser",
-        idempotency=form_key(sent),
-    )
+    asked = _asked(layout, slot, choices, times, form_key(sent, slot.identifier))
     if times.errors:
-        wrong = panel.errors_by_field(asked.wrong_fields(now)) | times.errors
+        wrong = panel.errors_so_far(choices, times, asked.wrong_fields(now))
         return await _again(request, layout, slot, sent, 422, errors=wrong)
     try:
         done = await reserve(desk, asked)
@@ -105,6 +100,48 @@ async def book(request: Request) -> Response:
     response = _go_to(request, f"/bookings/{done.token}")
     cookies.remember(request, response, done.token)
     return response
+
+
+async def price_panel(request: Request) -> Response:
+    """``POST /lots/{lot}/slots/{slot}/price``: the panel for what is filled in so far; nothing is booked.
+
+    It is posted so that the plate is in no address. Where the slot was taken meanwhile, it offers the
+    nearest like it.
+    """
+    layout = (await picture_of(request, await lot_in_path(request))).layout
+    slot = slot_in_path(request, layout)
+    sent = await read_form(request)
+    desk = part(request, Desk)
+    async with desk.database.look() as connection:
+        now = await desk.database.now(connection)
+        row = await slot_by(connection, identifier=slot.identifier)
+    if row is not None and row.state is not State.FREE and slot.position not in await mine(request, layout):
+        gone = slot_closed if row.state is State.CLOSED else slot_taken
+        problem = gone(slot.identifier, await nearest_like(desk, row))
+        return await _refused(request, layout, slot, sent, problem, status=200)
+    choices = panel.Choices.read(sent)
+    times = panel.times(choices, layout.lot.time_zone, now)
+    wrong = _asked(layout, slot, choices, times, None).wrong_fields(now)
+    errors = panel.errors_so_far(choices, times, wrong)
+    return await _again(request, layout, slot, sent, 200, errors=errors)
+
+
+def _asked(
+    layout: Layout,
+    slot: LaidSlot,
+    choices: panel.Choices,
+    times: panel.Times,
+    idempotency: IdempotencyKey | None,
+) -> ReserveRequest:
+    return ReserveRequest(
+        entity=choices.entity,
+        lot=layout.lot.code,
+        slot=slot.identifier,
+        start=times.start,
+        until=times.until,
+        source="browser",
+        idempotency=idempotency,
+    )
 
 
 async def my_bookings(request: Request) -> Response:
@@ -149,11 +186,16 @@ async def list_feed(socket: WebSocket) -> None:
 
 
 async def _refused(
-    request: Request, layout: Layout, slot: LaidSlot, sent: dict[str, str], problem: Problem
+    request: Request,
+    layout: Layout,
+    slot: LaidSlot,
+    sent: dict[str, str],
+    problem: Problem,
+    status: int = 409,
 ) -> Response:
     """What the panel says when the booking was refused."""
     if problem.type == "entity-has-reservation":
-        errors = {"entity": "This plate has a booking already. Release that one first."}
+        errors = {"entity": "This plate has a booking already. Release that one first, under My bookings."}
         return await _again(request, layout, slot, sent, 409, errors=errors)
     nearest_like = problem.extra.get("nearest")
     if problem.type not in ("slot-taken", "slot-closed"):
@@ -165,9 +207,9 @@ async def _refused(
         picture = await picture_of(request, layout)
         shown = panel.unavailable(layout, slot, picture.states[slot.position] or 1)
         notice = Notice(gone, "No slot like it is free.")
-        return await _panel_or_page(request, layout, replace(shown, notice=notice), 409)
+        return await _panel_or_page(request, layout, replace(shown, notice=notice), status)
     notice = Notice(gone, f"{other.name} is the nearest like it.")
-    return await _again(request, layout, other, sent, 409, notice=notice)
+    return await _again(request, layout, other, sent, status, notice=notice)
 
 
 async def _again(
@@ -189,22 +231,6 @@ async def _panel_or_page(request: Request, layout: Layout, shown: Panel, status:
     if wants_fragment(request):
         return page("driver/_panel.html", shown, status)
     return page("driver/lot.html", await lot_page(request, layout, shown), status)
-
-
-async def _form(request: Request) -> dict[str, str]:
-    """The form's text fields. InvalidInput names one that can't be kept."""
-    sent, errors = {}, []
-    async with request.form(max_fields=MOST_FIELDS, max_files=0) as form:
-        for name, value in form.items():
-            if not isinstance(value, str):
-                continue
-            try:
-                sent[name] = fit_text(value)
-            except ValueError as error:
-                errors.append(FieldError(name, str(error)))
-    if errors:
-        raise InvalidInput(errors)
-    return sent
 
 
 def _go_to(request: Request, url: str) -> Response:

@@ -115,11 +115,12 @@ class PanelSlot:
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """Where to go instead: a button and the words beside it."""
+    """Where to go instead: a button and the words beside it; it opens in the sheet unless it `leaves`."""
 
     text: str
     button: str
     url: str
+    leaves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,7 @@ class BookingForm:
     start: str = "now"
     start_error: str = ""
     start_at: Field = Field()
+    start_at_label: str = "Day and time"
     start_at_min: str = ""
     start_at_max: str = ""
     duration: str = ""
@@ -148,12 +150,15 @@ class BookingForm:
     until_text: str = ""
     total: str = ""
     after: str = ""
+    tried: bool = False
     start_choices: tuple[Choice, ...] = START_CHOICES
     duration_choices: tuple[Choice, ...] = DURATION_CHOICES
 
     @property
     def first_error(self) -> str:
-        """Name of the first wrong field in the order on the page, or empty: it gets the focus."""
+        """Name of the first wrong field in the page's order; it gets the focus once Reserve was tried."""
+        if not self.tried:
+            return ""
         errors = {
             "entity": self.entity.error,
             "start": self.start_error,
@@ -170,7 +175,7 @@ class Panel:
 
     `choose`: no slot yet. `book`: `slot` and `form`. `unavailable`: `slot` is not free, `title` says why.
     `full`, `closed`: of the lot, with `next_step` towards another one where there is one.
-    `title` and `text` are for all but `book`; `next_step` opens in the sheet for `choose` and `unavailable`.
+    `title` and `text` are for all but `book`.
     """
 
     kind: Literal["choose", "book", "unavailable", "full", "closed"]
@@ -178,7 +183,6 @@ class Panel:
     text: str = ""
     notice: Notice | None = None
     slot: PanelSlot | None = None
-    slot_state: SlotState = "free"
     form: BookingForm | None = None
     next_step: NextStep | None = None
 

@@ -19,8 +19,7 @@ class CannotStart(Exception):
 
 def claim_data_dir(data_dir: Path) -> int:
     """Makes the folder and locks it for this process. Returns the lock's descriptor: keep it open."""
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(data_dir / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    lock = _opened_lock(data_dir)
     deadline_s = time.monotonic() + _CLEANING_S
     while not _try_lock(lock):
         owner = _owner(lock)
@@ -36,6 +35,17 @@ def claim_data_dir(data_dir: Path) -> int:
     os.truncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     return lock
+
+
+def _opened_lock(data_dir: Path) -> int:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(data_dir / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        reason = "it is no folder" if data_dir.is_file() else error.strerror
+        raise CannotStart(
+            f"{data_dir} cannot hold the data: {reason}. LOTLINE_DATA names another folder."
+        ) from error
 
 
 def _try_lock(lock: int) -> bool:

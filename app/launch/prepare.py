@@ -7,9 +7,11 @@ the supervisor stays small. Its last line on standard output is what it found, a
 import asyncio
 import dataclasses
 import json
+import logging
 import sys
 
 from app.launch import tasks
+from app.launch.plain_words import in_plain_words
 from app.settings import Settings, SettingsError
 
 
@@ -39,7 +41,7 @@ async def prepare(settings: Settings) -> Prepared:
         lot = await tasks.import_demo(settings)
     if not await tasks.has_operator(settings):
         _say("there is no operator: creating one")
-        await tasks.create_operator(settings, "Attendant")
+        await tasks.create_operator(settings, "Operator")
     return Prepared(lot, lot == tasks.DEMO_LOT, await tasks.sign_in_path(settings))
 
 
@@ -54,9 +56,18 @@ def main() -> int:
     except SettingsError as error:
         _say(str(error))
         return 1
-    tasks.quiet_logs()
-    tasks.migrate(settings)
-    sys.stdout.buffer.write(asyncio.run(prepare(settings)).to_json() + b"\n")
+    # That Redis is away the banner says; each lot would say it here again.
+    tasks.quiet_logs(logging.ERROR)
+    try:
+        tasks.migrate(settings)
+        prepared = asyncio.run(prepare(settings))
+    except Exception as error:
+        sentence = in_plain_words(error, settings)
+        if sentence is None:
+            raise
+        _say(sentence)
+        return 1
+    sys.stdout.buffer.write(prepared.to_json() + b"\n")
     return 0
 
 

@@ -93,6 +93,10 @@ class _Run:
         await coming_up
         return 1
 
+    @property
+    def _has_web(self) -> bool:
+        return any(entry.name == _WEB for entry in self._plan.entries)
+
     def _stop_asked(self) -> None:
         if self._asked_to_stop.is_set():
             self._supervisor.hurry()
@@ -111,7 +115,14 @@ class _Run:
         took_s = time.monotonic() - self._started_at_s
         self._output.line("run", f"ready after {took_s:.1f} s")
         base_url = readiness.url(self._settings.host, self._settings.port)
-        self._output.block(banner(base_url, prepared, self._settings.data_dir, simulates))
+        away = await self._parts_away()
+        self._output.block(banner(base_url, prepared, self._settings.data_dir, simulates, away))
+
+    async def _parts_away(self) -> frozenset[str]:
+        # An embedded Redis has answered already.
+        if self._settings.redis_is_embedded or not self._has_web:
+            return frozenset()
+        return await readiness.parts_away(self._settings.host, self._settings.port)
 
     async def _start_redis(self) -> None:
         data_dir = self._settings.data_dir
@@ -133,7 +144,7 @@ class _Run:
         return Prepared.from_json(answer)
 
     async def _until_web_ready(self) -> None:
-        if all(entry.name != _WEB for entry in self._plan.entries):
+        if not self._has_web:
             return
         settings = self._settings
         self._output.line("run", f"waiting for {readiness.url(settings.host, settings.port)}/readyz")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import math
 import random
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -13,10 +14,12 @@ from sqlalchemy import select
 from app.bookings import records
 from app.bookings.attend import check_in
 from app.bookings.desk import Desk
-from app.bookings.forms import ReserveRequest
+from app.bookings.forms import IdempotencyKey, ReserveRequest
 from app.bookings.reserve import reserve
+from app.bookings.results import Reserved
 from app.bookings.unreserve import release
 from app.core.errors import Problem
+from app.launch.persistence import Persistence
 from app.slots.layout import Layout, Wish
 
 SOURCE = "simulation"
@@ -83,17 +86,21 @@ async def simulate(
     lot: str,
     per_minute: float,
     source: random.Random,
+    persistence: Persistence,
+    on_begin: Callable[[], None] = lambda: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """Lets drivers come and go in ``lot``, ``per_minute`` arrivals on average, until it is cancelled.
 
-    Who is there from an earlier simulation leaves in time. ValueError where there is no such lot.
+    Who is there from an earlier simulation leaves in time. While SQL is away everybody waits for it.
+    ``on_begin`` is called once the lot is found. ValueError where there is no such lot.
     """
-    layout = await desk.layouts.of_code(lot)
+    layout = await persistence.until_done(lambda: desk.layouts.of_code(lot))
     if layout is None:
-        raise ValueError(f"There is no lot called {lot}.")
-    visit = _Visit(desk, layout, source, sleep)
-    there = await _still_there(desk, layout)
+        raise ValueError(f"There is no lot called {lot}. A lot's code stands in its address: /lots/CODE")
+    on_begin()
+    visit = _Visit(desk, layout, source, persistence, sleep)
+    there = await persistence.until_done(lambda: _still_there(desk, layout))
     missing = 0 if there else int(FIRST_FILL * len(layout.by_rank))
     async with asyncio.TaskGroup() as visits:
         for reservation in there:
@@ -117,11 +124,17 @@ class _Visit:
     """How a driver's visit goes. What the desk refuses ends it: a full lot, a faster hand."""
 
     def __init__(
-        self, desk: Desk, layout: Layout, source: random.Random, sleep: Callable[[float], Awaitable[None]]
+        self,
+        desk: Desk,
+        layout: Layout,
+        source: random.Random,
+        persistence: Persistence,
+        sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._desk = desk
         self._layout = layout
         self._source = source
+        self._until_done = persistence.until_done
         self._sleep = sleep
 
     async def begin(self, driver: Driver, visits: asyncio.TaskGroup) -> None:
@@ -136,15 +149,21 @@ class _Visit:
         there = chosen_slot(driver, self._layout)
         try:
             try:
-                reserved = await reserve(self._desk, replace(anywhere, slot=there))
+                reserved = await self._reserve(replace(anywhere, slot=there))
             except Problem as problem:
                 if problem.type != "slot-taken":
                     raise
-                reserved = await reserve(self._desk, anywhere)
+                reserved = await self._reserve(anywhere)
         except Problem as problem:
             log.info("simulation.turned_away", type=problem.type)
             return
         visits.create_task(self._stay(driver, reserved.slot, reserved.reservation))
+
+    async def _reserve(self, request: ReserveRequest) -> Reserved:
+        # Where the answer was lost, the booking may stand: under its key, the next try finds it.
+        key = uuid.uuid4().hex
+        once = replace(request, idempotency=IdempotencyKey(SOURCE, key, key))
+        return await self._until_done(lambda: reserve(self._desk, once))
 
     async def go_on(self, reservation: str) -> None:
         """Ends a visit that an earlier simulation began. Part of the stay is over already."""
@@ -159,13 +178,16 @@ class _Visit:
         await self._leave(reservation)
 
     async def _arrive(self, slot: str, reservation: str) -> None:
-        async with self._desk.database.look() as connection:
-            row = await records.slot_by(connection, identifier=slot)
-        with contextlib.suppress(Problem):
+        async def work() -> None:
+            async with self._desk.database.look() as connection:
+                row = await records.slot_by(connection, identifier=slot)
             if row is not None and row.reservation_id == reservation:
                 await check_in(self._desk, row.slot_id, row.version)
+
+        with contextlib.suppress(Problem):
+            await self._until_done(work)
 
     async def _leave(self, reservation: str) -> None:
         # Somebody at the desk may have released it already.
         with contextlib.suppress(Problem):
-            await release(self._desk, reservation)
+            await self._until_done(lambda: release(self._desk, reservation))

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from app.settings import Settings
 
 if TYPE_CHECKING:
+    from app.bookings.desk import Desk
     from app.core.db import Database
     from app.slots.importers import ImportDefaults, ImportPlan, Refusal
 
@@ -36,19 +38,52 @@ class ImportOutcome:
     notes: Sequence[str] = ()
 
 
-def quiet_logs() -> None:
-    """Leaves only warnings in the log: what a command has to say, it says to a person."""
+def quiet_logs(least: int = logging.WARNING) -> None:
+    """Leaves only warnings in the log, or what is worse: what a command has to say, it says to a person."""
     import structlog
 
-    wrapper = structlog.make_filtering_bound_logger(logging.WARNING)
+    # A pool tells the log, with a traceback, of every connection that was cut.
+    for library in ("sqlalchemy", "asyncio"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+    wrapper = structlog.make_filtering_bound_logger(least)
     structlog.configure(wrapper_class=wrapper, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
 def migrate(settings: Settings) -> None:
-    """Brings the database to the newest schema. Not to be called inside an event loop."""
+    """Brings the database to the newest schema; SqlAway where it is away. Not for an event loop."""
     from app.core.migrate import upgrade
 
+    # It has a time limit, which a migration must not have.
+    asyncio.run(_reach(settings))
     upgrade(settings)
+
+
+async def _reach(settings: Settings) -> None:
+    async with _database(settings) as database, database.look():
+        pass
+
+
+def _open_file(settings: Settings) -> None:
+    """SqlAway where the SQLite file cannot be opened.
+
+    Asked here first because aiosqlite's thread reports it to a loop that may be closed by then: a traceback.
+    """
+    from app.core.db import SqlAway
+
+    if not settings.database_url.startswith("sqlite"):
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(settings.sqlite_path)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.Error as error:
+        raise SqlAway(str(error)) from error
+
+
+async def check_database(settings: Settings) -> None:
+    """Raises what stands in the way of a process that needs the database and its tables."""
+
+    async with _desk(settings):
+        pass
 
 
 async def first_lot(settings: Settings) -> str | None:
@@ -95,9 +130,8 @@ def _plan(file: Path, defaults: "ImportDefaults", on_progress: OnProgress) -> "I
 
 async def _write(settings: Settings, plan: "ImportPlan", *, plates: bool) -> ImportOutcome:
     from app.bookings.opening import import_lots
-    from app.lifespan import opened_desk
 
-    async with opened_desk(settings) as (desk, _):
+    async with _desk(settings) as desk:
         done = await import_lots(desk, plan, plates=plates)
     written = {lot.code for lot in done.lots}
     refused = {refusal.reference for refusal in done.refusals}
@@ -111,33 +145,40 @@ async def _write(settings: Settings, plan: "ImportPlan", *, plates: bool) -> Imp
 
 async def _only_look(settings: Settings, plan: "ImportPlan") -> ImportOutcome:
     """What ``_write`` would do, as far as can be seen without writing."""
-    from app.slots.importers import Refusal
-    from app.slots.queries import lot_exists
-    from app.slots.service import taken_identifiers
+    from app.bookings.opening import what_is_new
 
     refusals = list(plan.refusals)
     slots_by_lot: dict[str, int] = {}
     async with _database(settings) as database, database.look() as connection:
         for lot in plan.lots:
-            identifiers = [slot.identifier for slot in lot.slots]
-            taken = await taken_identifiers(connection, identifiers)
-            refusals += [Refusal(None, one, "A slot with this identifier exists already.") for one in taken]
-            if await lot_exists(connection, lot.code):
-                refusals.append(Refusal(None, lot.code, "A lot with this code exists already."))
-            else:
-                slots_by_lot[lot.code] = len(identifiers) - len(taken)
+            fresh, refused = await what_is_new(connection, lot)
+            refusals += refused
+            if fresh is not None:
+                slots_by_lot[lot.code] = len(fresh.slots)
     return ImportOutcome(slots_by_lot, refusals, plan.notes)
 
 
 async def rebuild(settings: Settings, on_progress: OnProgress) -> int:
-    """Writes the status of every lot to Redis anew, from SQL. Returns the number of lots."""
+    """Writes the status of every lot to Redis anew, from SQL. Returns the number of lots.
+
+    Raises RedisAway where Redis does not answer.
+    """
+    from app.core.redis import REDIS_IS_GONE
+    from app.launch.plain_words import RedisAway
+
+    try:
+        return await _rebuild(settings, on_progress)
+    except REDIS_IS_GONE as error:
+        raise RedisAway(str(error)) from error
+
+
+async def _rebuild(settings: Settings, on_progress: OnProgress) -> int:
     from sqlmodel import col, select
 
-    from app.lifespan import opened_desk
     from app.slots.models import Lot
     from app.slots.relay import rebuild_lot
 
-    async with opened_desk(settings) as (desk, _):
+    async with _desk(settings) as desk:
         epoch = await desk.status.begin_epoch()
         async with desk.database.look() as connection:
             lot_ids = list((await connection.execute(select(Lot.id).order_by(col(Lot.id)))).scalars())
@@ -149,13 +190,25 @@ async def rebuild(settings: Settings, on_progress: OnProgress) -> int:
     return len(lot_ids)
 
 
-async def run_simulation(settings: Settings, *, lot: str, per_minute: float) -> None:
+async def run_simulation(
+    settings: Settings,
+    *,
+    lot: str,
+    per_minute: float,
+    say: Callable[[str], None],
+    warn: Callable[[str], None],
+) -> None:
     """Lets made-up drivers come and go until it is cancelled. ValueError where there is no such lot."""
+    from app.launch.persistence import Persistence
     from app.launch.simulation import simulate
-    from app.lifespan import opened_desk
 
-    async with opened_desk(settings) as (desk, _):
-        await simulate(desk, lot, per_minute, random.Random())
+    def begun() -> None:
+        say(f"Made-up drivers come and go in {lot}, {per_minute:g} a minute. Ctrl-C stops them.")
+
+    persistence = Persistence(warn)
+    async with contextlib.AsyncExitStack() as stack:
+        desk = await persistence.until_done(lambda: stack.enter_async_context(_desk(settings)))
+        await simulate(desk, lot, per_minute, random.Random(), persistence, begun)
 
 
 async def has_operator(settings: Settings) -> bool:
@@ -203,8 +256,18 @@ async def _account(database: "Database", name: str) -> int | None:
 async def _database(settings: Settings) -> "AsyncIterator[Database]":
     from app.core.db import Database
 
+    _open_file(settings)
     database = Database(settings.database_url)
     try:
         yield database
     finally:
         await database.close()
+
+
+@contextlib.asynccontextmanager
+async def _desk(settings: Settings) -> "AsyncIterator[Desk]":
+    from app.lifespan import opened_desk
+
+    _open_file(settings)
+    async with opened_desk(settings) as (desk, _):
+        yield desk

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.installation import Installation, start_lotline
+from tests.e2e.installation import Installation, prepared_database, start_lotline
 
 README = Path(__file__).parents[2] / "README.md"
 PRINTED = "http://127.0.0.1:8000"
@@ -31,7 +31,8 @@ def is_as_printed(printed: str, answer: str) -> bool:
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with start_lotline(tmp_path_factory.mktemp("readme")) as installation:
+    database = prepared_database(tmp_path_factory.mktemp("demo"))
+    with start_lotline(tmp_path_factory.mktemp("readme"), database) as installation:
         yield installation
 
 

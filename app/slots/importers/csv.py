@@ -222,6 +222,8 @@ def plan_csv(data: bytes, defaults: ImportDefaults, on_progress: OnProgress | No
             on_progress(number, max(number, estimate))
     if on_progress:
         on_progress(number, number)
+    if number == 1:
+        raise ImportRefused("The file has a header, but no rows below it.")
     lots = tuple(_lot_plan(lot, defaults) for lot in reading.lots.values())
     return ImportPlan(lots, tuple(reading.refusals), tuple(notes))
 
@@ -263,9 +265,13 @@ def _header(row: Sequence[str] | csv.Error) -> tuple[dict[str, int], list[str]]:
         else:
             columns[column] = at
     if "identifier" not in columns:
-        raise ImportRefused("The header has no column named identifier.")
+        raise ImportRefused(f"The header has no column named identifier. Known are: {', '.join(_COLUMNS)}.")
     names = ", ".join(name for name in unknown if name)
-    return columns, [f"Columns left out because they are not known: {names}."] if names else []
+    return columns, [_left_out(names)] if names else []
+
+
+def _left_out(names: str) -> str:
+    return f"Columns left out because they are not known: {names}. Known are: {', '.join(_COLUMNS)}."
 
 
 def _lot_plan(lot: _Lot, defaults: ImportDefaults) -> LotPlan:

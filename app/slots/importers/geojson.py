@@ -13,12 +13,11 @@ A prepared file can say more. On a lot: ``lotline:code``, ``lotline:name``, ``lo
 ``lotline:heading`` (the compass bearing of travel into the lot). A polygon with ``lotline:area`` (the code),
 ``lotline:name`` and ``lotline:premium`` makes one area of the stalls whose centres it holds.
 
-A file that is no FeatureCollection raises ImportRefused; whatever is wrong with one feature refuses that
-feature. Lots without slots are left out, and a note says so.
+A file that is no FeatureCollection, or names no slot at all, raises ImportRefused; whatever is wrong with one
+feature refuses that feature. Lots without slots are left out, and a note says so.
 """
 
 import math
-import zoneinfo
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -33,6 +32,7 @@ from app.slots.importers.plan import (
     MAX_LOT_SLOTS,
     ImportDefaults,
     ImportPlan,
+    ImportRefused,
     LotPlan,
     OnProgress,
     Point,
@@ -40,7 +40,7 @@ from app.slots.importers.plan import (
     refuse_if_too_large,
 )
 from app.slots.importers.projection import metres_per_degree
-from app.slots.importers.values import code_from, text_of
+from app.slots.importers.values import code_from, is_currency, is_time_zone, text_of
 
 OVERLAP = 0.6
 """Two stalls that share more than this part of the smaller one are the same stall."""
@@ -48,13 +48,15 @@ NEARBY_M = 100.0
 
 
 def plan_geojson(data: bytes, defaults: ImportDefaults, on_progress: OnProgress | None = None) -> ImportPlan:
-    """What the file would bring. Raises ImportRefused if it is no FeatureCollection, or too large."""
+    """What the file would bring. ImportRefused: it is no FeatureCollection, has no slot, or is too large."""
     refuse_if_too_large(data)
     found = read_features(data)
+    if not found.stalls and not found.refusals:
+        raise ImportRefused("The file has no slots: they are polygons with amenity=parking_space.")
     stalls = _without_overlaps(_without_repeated_ids(found.stalls, found.refusals), found.refusals)
     held = _by_lot(found, stalls, defaults)
     notes = _notes(found, held)
-    sites = _sites(found, held, defaults, notes)
+    sites = _sites(found, held, defaults)
     lots = []
     for done, site in enumerate(sites, 1):
         if plan := _laid_out(site, found.refusals):
@@ -86,6 +88,8 @@ def _without_repeated_ids(stalls: Sequence[Feature], refusals: list[Refusal]) ->
 
 def _without_overlaps(stalls: list[Feature], refusals: list[Refusal]) -> list[Feature]:
     """Keeps the first of those that cover one another. Shares of area do not mind that units are degrees."""
+    if not stalls:
+        return []
     shapes = [stall.shape for stall in stalls]
     first, second = STRtree(shapes).query(shapes, predicate="intersects")
     earlier: dict[int, list[int]] = defaultdict(list)
@@ -155,16 +159,17 @@ def _notes(found: Features, held: dict[int, list[Feature]]) -> list[str]:
     return [f"Lots left out because the file has no slots in them: {named}."]
 
 
-def _sites(
-    found: Features, held: dict[int, list[Feature]], defaults: ImportDefaults, notes: list[str]
-) -> list[Site]:
-    """The lots with slots, each with what lies around it."""
+def _sites(found: Features, held: dict[int, list[Feature]], defaults: ImportDefaults) -> list[Site]:
+    """The lots with slots, each with what lies around it; refused are those in no known zone or currency."""
     used: set[str] = set()
     outlines = {number: _one_outline(found.lots[number]) for number in held}
     sites = []
     for number, stalls in held.items():
         outline = outlines[number]
-        site = _site(found.lots[number], outline, stalls, found.attribution, defaults, notes)
+        site = _site(found.lots[number], outline, stalls, found.attribution, defaults)
+        if wrong := _unknown_words(site):
+            found.refusals.append(Refusal(None, found.lots[number].reference, f"{wrong} It is left out."))
+            continue
         site.code = _unused(_code(found.lots[number], defaults if len(held) == 1 else ImportDefaults()), used)
         site.name = site.name or f"Lot {site.code}"
         site.entrances = _nearby(found.entrances, outline)
@@ -176,41 +181,30 @@ def _sites(
 
 
 def _site(
-    lot: Feature,
-    outline: Polygon,
-    stalls: list[Feature],
-    attribution: str,
-    defaults: ImportDefaults,
-    notes: list[str],
+    lot: Feature, outline: Polygon, stalls: list[Feature], attribution: str, defaults: ImportDefaults
 ) -> Site:
     tags = lot.tags
     street = f"{tags.get('addr:street', '')} {tags.get('addr:housenumber', '')}".strip()
-    time_zone = tags.get("lotline:time_zone", defaults.time_zone)
-    if not _is_time_zone(time_zone):
-        notes.append(f"{lot.reference}: {time_zone} is no time zone; {defaults.time_zone} is used.")
-        time_zone = defaults.time_zone
-    currency = tags.get("lotline:currency", defaults.currency).upper()
-    if not (len(currency) == 3 and currency.isascii() and currency.isalpha()):
-        notes.append(f"{lot.reference}: {currency} is no currency; {defaults.currency} is used.")
-        currency = defaults.currency
     return Site(
         code="",
         name=text_of(tags.get("lotline:name") or tags.get("name") or tags.get("ref") or street, 120),
         address=text_of(tags.get("lotline:address") or street),
-        time_zone=time_zone,
-        currency=currency,
+        time_zone=tags.get("lotline:time_zone", defaults.time_zone),
+        currency=tags.get("lotline:currency", defaults.currency).upper(),
         attribution=attribution,
         outline=outline,
         stalls=stalls,
     )
 
 
-def _is_time_zone(name: str) -> bool:
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
-        return False
-    return True
+def _unknown_words(site: Site) -> str:
+    """What is wrong with the lot's time zone and currency, in sentences; "" where both are known."""
+    wrong = []
+    if not is_time_zone(site.time_zone):
+        wrong.append(f"Its time zone {text_of(site.time_zone, 40)} is not known.")
+    if not is_currency(site.currency):
+        wrong.append(f"Its currency {text_of(site.currency, 40)} is not known.")
+    return " ".join(wrong)
 
 
 def _code(lot: Feature, defaults: ImportDefaults) -> str:

@@ -1,8 +1,12 @@
 """Single values as files spell them: text, yes and no, sizes, numbers, codes."""
 
+import functools
 import math
 import re
 import unicodedata
+import zoneinfo
+
+from babel.numbers import list_currencies
 
 from app.slots.importers.plan import SIZES
 
@@ -22,6 +26,8 @@ _OTHER_SIZES = {
     "caravan": "large",
     "motorhome": "large",
 }
+# ISO 4217 has them for "no currency" and for tests.
+_NO_MONEY = frozenset({"XXX", "XTS"})
 _NOT_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
@@ -53,6 +59,26 @@ def number_of(text: str, low: float, high: float) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) and low <= number <= high else None
+
+
+def is_time_zone(name: str) -> bool:
+    """True for a name of the IANA time zone database, in its own spelling."""
+    return name in _time_zones()
+
+
+def is_currency(code: str) -> bool:
+    """True for a currency's ISO 4217 code in capitals, also for one that is no longer used."""
+    return code in _currencies()
+
+
+@functools.cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+@functools.cache
+def _currencies() -> frozenset[str]:
+    return frozenset(list_currencies()) - _NO_MONEY
 
 
 def code_from(text: str) -> str:

@@ -34,6 +34,12 @@
     place.replaceChildren(...nodes);
   };
 
+  // The attendant checked the car in, or released it: not only in half a minute.
+  document.addEventListener('lotline:tick', ({ detail }) => {
+    const position = Number(document.querySelector('[data-selected-position]')?.dataset.selectedPosition ?? -1);
+    const running = document.getElementById('running');
+    if (running && (detail.snapshot || detail.changed.includes(position))) htmx.trigger(running, 'lotline:changed');
+  });
   setInterval(draw, 1000);
   document.addEventListener('htmx:after:swap', draw);
 })();

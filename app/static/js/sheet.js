@@ -46,6 +46,14 @@
     open(link.getAttribute('href'));
   });
 
+  // Somebody was faster: the panel asks again, and is offered the nearest slot like it.
+  document.addEventListener('lotline:tick', ({ detail }) => {
+    const panel = document.getElementById('panel'), position = Number(panel?.dataset.selectedPosition ?? -1);
+    if (panel?.dataset.kind !== 'book' || !(detail.snapshot || detail.changed.includes(position))) return;
+    if (document.getElementById(`s${position}`)?.dataset.state === 'free') return;
+    htmx.trigger('#panel-choices', 'lotline:taken');
+  });
+
   document.addEventListener('htmx:after:swap', follow);
   follow();
 })();

@@ -21,7 +21,7 @@ GUARDED = [route for route in routes() if isinstance(route, GuardedRoute)]
 
 def address(route: Route, **parameters: str) -> str:
     known = {"lot": "here", "slot": "s0", "action": "close", "secret": "none", "token": "none"} | parameters
-    return re.sub(r"{(\w+)}", lambda found: known[found[1]], route.path)
+    return re.sub(r"{(\w+)(?::path)?}", lambda found: known[found[1]], route.path)
 
 
 def of(access: Access) -> list[tuple[str, str]]:

@@ -31,6 +31,9 @@ async def test_what_does_not_exist_is_404_with_a_type_of_its_own(client: AsyncCl
     problem(await client.post(RESERVE, json=who | {"slot": "none"}), 404, "no-such-slot")
     problem(await client.post(RESERVE, json=who | {"slot": "s0", "lot": "other"}), 404, "no-such-slot")
     problem(await client.post(UNRESERVE, json=who | {"slot": "none"}), 404, "no-such-slot")
+    problem(await client.get("/parking?slot=none"), 404, "no-such-slot")
+    problem(await client.get("/parking?lot=none&status=free"), 404, "no-such-lot")
+    assert (await client.get("/parking?slot=s0&status=occupied")).json()["slotDetails"] == []
     problem(await client.post(UNRESERVE, json=who | {"slot": "s0"}), 404, "no-such-reservation")
     times = {"startTime": 0, "endTime": 60}
     problem(await client.post(CALCULATE, json=times | {"slot": "none"}), 404, "no-such-slot")

@@ -168,8 +168,8 @@ async def test_a_change_that_another_site_sends_is_refused(timed_client: AsyncCl
         ):
             answer = await timed_client.request(method, address, json=body, headers=headers)
             assert (answer.status_code != 403) == passes, (headers, address)
-        made = await timed_client.get(f"/parking?slot=s{number}", headers=headers)
-        assert len(made.json()["slotDetails"]) == passes
+        made = await timed_client.get(f"/parking?slot=s{number}")
+        assert made.status_code == (200 if passes else 404)
 
 
 async def test_signing_in_never_leads_to_another_site(timed_client: AsyncClient, ann: int) -> None:

@@ -6,14 +6,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from httpx2 import AsyncClient
-from sqlalchemy.exc import OperationalError
 
-from app.core.db import Database
+from app.core.db import Database, SqlAway
 from tests.integration.api.calls import CALCULATE, RESERVE, UNRESERVE, problem
 
 
 def gone(*_: Any) -> Any:
-    raise OperationalError("SELECT 1", {}, Exception("away"))
+    raise SqlAway("away")
 
 
 async def test_documented_answers_and_only_those_occur(
@@ -55,6 +54,7 @@ async def test_documented_answers_and_only_those_occur(
     await call("POST", CALCULATE, json={})
     await call("GET", "/parking")
     await call("GET", "/parking?limit=0")
+    await call("GET", "/parking?slot=none")
     await call("POST", UNRESERVE, json=who | {"slot": "s"})
     for method, address in (("PUT", "/parking"), ("POST", RESERVE), ("POST", CALCULATE)):
         await call(method, address, content=b"")

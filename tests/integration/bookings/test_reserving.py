@@ -80,7 +80,7 @@ async def test_an_entity_holds_one_slot_at_a_time_and_is_told_which(desk: Desk) 
     with pytest.raises(Problem) as refused:
         await reserve(desk, ReserveRequest(" A 1 ", lot="here"))
     assert refused.value.type == "entity-has-reservation"
-    assert refused.value.extra == {"slot": held.slot, "reservation": held.reservation}
+    assert refused.value.extra == {"slot": held.slot, "name": "A1", "reservation": held.reservation}
     seen = await desk.status.snapshot(1)
     assert list(seen.states).count(RESERVED) == 1
     # The lease of the refused request was given back at once.

@@ -1,7 +1,10 @@
 """`lotline run`, from outside: what is up, what comes back, and that nothing is left."""
 
+import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -183,3 +186,14 @@ def test_the_data_folder_is_closed_to_others_and_redis_opens_no_port(start: Star
 def test_a_redis_of_ones_own_is_used_instead_of_the_embedded_one(start: Start, tmp_path: Path) -> None:
     run = start(port=free_port(), env={"REDIS_URL": "redis://127.0.0.1:1"}).until("Ctrl-C")
     assert not any("valkey" in word for child in run.family() for word in child.cmdline())
+
+
+def test_a_redis_that_is_away_stands_in_the_banner_and_stops_nothing(start: Start, tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    env = {**os.environ, "LOTLINE_DATA": str(data_dir), "REDIS_URL": "redis://127.0.0.1:1"}
+    subprocess.run([sys.executable, "-m", "app.launch.prepare"], env=env, check=True, stdout=-3)
+    run = start("web: exec lotline serve", data_dir=data_dir, env={"REDIS_URL": env["REDIS_URL"]})
+    run.until("Redis cannot be reached (REDIS_URL)").until("Ctrl-C")
+    assert "Traceback" not in run.output
+    assert run.interrupt() == 0

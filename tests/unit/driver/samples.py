@@ -40,6 +40,7 @@ WRONG_FORM = replace(
     start_at=views.Field("2026-11-23T13:00", "That is past."),
     duration="other",
     minutes=views.Field("many", "Give the minutes as a number."),
+    tried=True,
     until_text="",
     total="",
 )
@@ -54,9 +55,7 @@ PANELS = {
         slot=SLOT,
         form=FORM,
     ),
-    "unavailable": views.Panel(
-        "unavailable", "Taken.", "B74 is free.", slot=SLOT, slot_state="occupied", next_step=NEXT
-    ),
+    "unavailable": views.Panel("unavailable", "Taken.", "B74 is free.", slot=SLOT, next_step=NEXT),
     "full": views.Panel("full", "Riverside is full", "North Yard has 157 free.", next_step=NEXT),
     "closed": views.Panel("closed", "Riverside is closed", "For works until Mon 07:00."),
 }

@@ -13,6 +13,7 @@ from jinja2 import meta
 from markupsafe import Markup
 
 import app
+from app.core.templating import token
 from tests.unit.driver import samples
 
 TEMPLATES = Path(app.__file__).parent / "templates"
@@ -33,6 +34,7 @@ def environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
     environment.globals["static"] = lambda path: f"/static/{path}"
+    environment.filters["token"] = token
     return environment
 
 

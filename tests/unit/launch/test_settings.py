@@ -35,7 +35,23 @@ def test_a_relative_data_folder_is_meant_from_the_current_directory(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert settings(LOTLINE_DATA="here").data_dir == tmp_path / "here"
-    assert settings(DATABASE_URL="sqlite:///x.db").database_url == f"sqlite+aiosqlite:///{tmp_path}/x.db"
+
+
+@pytest.mark.parametrize("url", ["sqlite:///x.db", "sqlite:///var/x.db", "sqlite://x.db", "sqlite:///~/x.db"])
+def test_a_database_file_without_its_whole_path_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match="whole path, with four slashes"):
+        settings(DATABASE_URL=url)
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "65536"])
+def test_a_port_of_the_database_that_is_none_is_refused(port: str) -> None:
+    with pytest.raises(SettingsError, match="DATABASE_URL has a port"):
+        settings(DATABASE_URL=f"postgresql://a:b@c:{port}/d")
+
+
+def test_only_a_sqlite_database_has_a_file() -> None:
+    assert settings(DATABASE_URL="sqlite:////srv/x.db?mode=rw").sqlite_path == "/srv/x.db"
+    assert settings(DATABASE_URL="postgresql://a@b/c").sqlite_path == ""
 
 
 @pytest.mark.parametrize(
@@ -44,6 +60,7 @@ def test_a_relative_data_folder_is_meant_from_the_current_directory(
         ("postgres://a:b@c:5433/d", "postgresql+asyncpg://a:b@c:5433/d"),
         ("postgresql://a@/d?host=/run/pg", "postgresql+asyncpg://a@/d?host=/run/pg"),
         ("postgresql://c/d?x=1&sslmode=require", "postgresql+asyncpg://c/d?x=1&ssl=require"),
+        ("postgresql://a:b#/:c@[::1]:5433/d", "postgresql+asyncpg://a:b#/:c@[::1]:5433/d"),
         ("postgresql+asyncpg://c/d", "postgresql+asyncpg://c/d"),
         ("sqlite:////srv/x.db", "sqlite+aiosqlite:////srv/x.db"),
         ("sqlite+aiosqlite:////srv/x.db", "sqlite+aiosqlite:////srv/x.db"),

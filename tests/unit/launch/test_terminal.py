@@ -53,6 +53,14 @@ def test_the_banner_says_where_everything_is() -> None:
     for wanted in ("http://h:1/sign-in/abc", "http://h:1/display/riverside", "http://h:1/docs", "/srv/var"):
         assert wanted in text
     assert "--no-simulate" in text
+    assert "bin/lotline sign-in-link" in text
+    assert "Redis" not in text
+
+
+def test_the_banner_says_that_redis_is_away() -> None:
+    prepared = Prepared("riverside", True, None)
+    text = banner("http://h:1", prepared, Path("/srv/var"), simulates=False, away={"redis"})
+    assert "Redis cannot be reached (REDIS_URL)" in text
 
 
 def test_the_banner_leaves_out_what_is_not_there() -> None:

@@ -39,8 +39,15 @@ def picture(states: bytes = bytes(5), **other: Any) -> Picture:
 
 def feed(states: bytes = bytes(5)) -> Feed:
     made = Feed(picture(states), Counting())
-    made.number = 1
+    made.number = made.viewers = 1
     return made
+
+
+def read(frame: str) -> dict[str, Any]:
+    """A frame without the instant at which it was made."""
+    found: dict[str, Any] = json.loads(frame)
+    assert found.pop("now") > 1_600_000_000
+    return found
 
 
 def change(one: Feed, position: int, state: int) -> None:
@@ -50,7 +57,7 @@ def change(one: Feed, position: int, state: int) -> None:
 
 
 def test_a_new_viewer_gets_all_of_it() -> None:
-    assert [json.loads(frame) for frame in feed(bytes([0, 1, 2, 3, 4])).after(0)] == [
+    assert [read(frame) for frame in feed(bytes([0, 1, 2, 3, 4])).after(0)] == [
         {
             "lot": 1,
             "seq": "e:7",
@@ -66,7 +73,7 @@ def test_who_has_seen_the_last_one_gets_only_what_changed() -> None:
     one = feed()
     change(one, 3, 2)
     change(one, 0, 4)
-    frames = [json.loads(frame) for frame in one.after(1)]
+    frames = [read(frame) for frame in one.after(1)]
     assert [frame["tiles"] for frame in frames] == [[3, 2], [0, 1]]
     assert [frame["seq"] for frame in frames] == ["e:8", "e:9"]
     assert one.after(3) == []
@@ -74,9 +81,9 @@ def test_who_has_seen_the_last_one_gets_only_what_changed() -> None:
 
 def test_a_held_slot_shows_as_reserved_in_every_frame() -> None:
     one = feed(bytes([4, 4, 4, 4, 4]))
-    assert json.loads(one.after(0)[0])["states"] == "11111"
+    assert read(one.after(0)[0])["states"] == "11111"
     change(one, 2, 4)
-    assert json.loads(one.after(1)[0])["tiles"] == [2, 1]
+    assert read(one.after(1)[0])["tiles"] == [2, 1]
 
 
 def test_a_slow_viewer_gets_one_frame_with_the_newest_state() -> None:
@@ -85,7 +92,7 @@ def test_a_slow_viewer_gets_one_frame_with_the_newest_state() -> None:
         change(one, 1, number % 4)
     frames = one.after(1)
     assert len(frames) == 1
-    newest = json.loads(frames[0])
+    newest = read(frames[0])
     assert newest["states"] == f"0{KEPT_FRAMES % 4}000"
     assert newest["seq"] == f"e:{7 + KEPT_FRAMES + 1}"
 
@@ -106,19 +113,19 @@ def test_another_picture_is_sent_whole_to_everybody() -> None:
     change(one, 1, 1)
     one.renew(picture(bytes([3, 3, 3, 3, 3]), epoch="f", seq=1))
     for number in (1, 2):
-        assert json.loads(one.after(number)[0])["states"] == "33333"
+        assert read(one.after(number)[0])["states"] == "33333"
     change(one, 0, 0)
-    assert json.loads(one.after(2)[0])["states"] == "03333"
-    assert json.loads(one.after(3)[0])["tiles"] == [0, 0]
+    assert read(one.after(2)[0])["states"] == "03333"
+    assert read(one.after(3)[0])["tiles"] == [0, 0]
 
 
 def test_a_beat_says_only_how_current_the_picture_is() -> None:
     one = feed()
     one.beat()
-    assert json.loads(one.after(1)[0]) == {"lot": 1, "seq": "e:7", "layout": 3, "as_of": 1790000000.123}
+    assert read(one.after(1)[0]) == {"lot": 1, "seq": "e:7", "layout": 3, "as_of": 1790000000.123}
     one.picture.as_of = None
     one.beat()
-    assert "as_of" not in json.loads(one.after(2)[0])
+    assert "as_of" not in read(one.after(2)[0])
 
 
 async def test_all_that_wait_are_woken_by_one_frame() -> None:
@@ -129,3 +136,12 @@ async def test_all_that_wait_are_woken_by_one_frame() -> None:
     change(one, 0, 1)
     await asyncio.wait_for(asyncio.gather(*waiting), 5)
     await asyncio.wait_for(one.news(1), 5)
+
+
+def test_where_nobody_watches_nothing_is_drawn_and_who_comes_gets_all_of_it() -> None:
+    one = feed()
+    one.viewers = 0
+    change(one, 1, 1)
+    one.beat()
+    assert one.projection.drawn == 0  # type: ignore[attr-defined]
+    assert read(one.after(1)[0])["states"] == read(one.after(0)[0])["states"] == "01000"

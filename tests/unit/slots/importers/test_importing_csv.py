@@ -122,7 +122,36 @@ def test_a_row_that_cannot_be_read_is_refused_and_the_next_is_read() -> None:
 
 def test_unknown_columns_are_noted() -> None:
     plan = plan_csv(b"identifier,colour,owner\ns1,red,me\n", DEFAULTS)
-    assert plan.notes == ("Columns left out because they are not known: colour, owner.",)
+    assert plan.notes == (
+        "Columns left out because they are not known: colour, owner. Known are: identifier, location, size, "
+        "premium, lot, area, name, accessible, charging, latitude, longitude.",
+    )
+
+
+def test_a_wrong_header_is_told_which_columns_are_known() -> None:
+    with pytest.raises(ImportRefused, match=r"no column named identifier\. Known are: identifier, location"):
+        plan_csv(b"identifer x,size\ns1,car\n", DEFAULTS)
+
+
+def test_a_header_without_rows_is_refused() -> None:
+    with pytest.raises(ImportRefused, match="no rows below it"):
+        plan_csv(b"identifier,size\n", DEFAULTS)
+
+
+@pytest.mark.parametrize("time_zone", ["Mars/Base", "europe/berlin", "", "../etc/passwd"])
+def test_a_time_zone_that_is_none_is_refused_before_the_file_is_read(time_zone: str) -> None:
+    with pytest.raises(ImportRefused, match="time zone"):
+        plan_import("a.csv", b"identifier\ns1\n", ImportDefaults(time_zone, "EUR"))
+
+
+@pytest.mark.parametrize("currency", ["XXXX", "XYZ", "XXX", "XTS", "", "€"])
+def test_a_currency_that_is_none_is_refused_before_the_file_is_read(currency: str) -> None:
+    with pytest.raises(ImportRefused, match="currency"):
+        plan_import("a.csv", b"identifier\ns1\n", ImportDefaults("UTC", currency))
+
+
+def test_a_currency_may_be_typed_in_small_letters() -> None:
+    assert plan_import("a.csv", b"identifier\ns1\n", ImportDefaults("UTC", "usd")).lots[0].currency == "USD"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +181,7 @@ def test_progress_is_reported_and_ends_at_the_total(monkeypatch: pytest.MonkeyPa
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.lists(st.text(max_size=12), min_size=1, max_size=7), max_size=6))
+@given(st.lists(st.lists(st.text(max_size=12), min_size=1, max_size=7), min_size=1, max_size=6))
 def test_odd_cells_are_refused_by_row_never_a_crash(rows: list[list[str]]) -> None:
     lines = [",".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in rows]
     head = "identifier,name,lot,area,size,premium,location"

@@ -312,6 +312,38 @@ def test_what_is_no_feature_collection_is_refused_as_a_whole(data: bytes) -> Non
         plan_geojson(data, DEFAULTS)
 
 
+@pytest.mark.parametrize(
+    "features",
+    [
+        (),
+        (feature("Point", [10, 50], amenity="parking_entrance"),),
+        (feature("Point", [10, 50]),),
+        (lot(FLOOR),),
+    ],
+)
+def test_a_file_without_slots_is_refused_as_a_whole(features: tuple[dict[str, Any], ...]) -> None:
+    with pytest.raises(ImportRefused, match="no slots: they are polygons with amenity=parking_space"):
+        plan_geojson(collection(*features), DEFAULTS)
+
+
+def test_a_file_whose_slots_are_all_wrong_names_each() -> None:
+    assert list(refused(feature("Point", [10, 50], id="way/5", amenity="parking_space"))) == ["way/5"]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ({"lotline__time_zone": "Mars/Base"}, "Its time zone Mars/Base is not known. It is left out."),
+        ({"lotline__currency": "XXXX"}, "Its currency XXXX is not known. It is left out."),
+        ({"lotline__currency": "XYZ"}, "Its currency XYZ is not known. It is left out."),
+    ],
+)
+def test_a_lot_in_an_unknown_time_zone_or_currency_is_refused(words: dict[str, str], reason: str) -> None:
+    plan = plan_geojson(collection(lot(FLOOR, **words), *row(3)), DEFAULTS)
+    assert plan.lots == ()
+    assert [(refusal.reference, refusal.reason) for refusal in plan.refusals] == [("way/1", reason)]
+
+
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
@@ -365,5 +397,14 @@ def test_odd_features_are_refused_or_skipped_never_a_crash(odd: list[Any]) -> No
 def test_garbage_raises_nothing_but_the_refusal(data: bytes, name: str) -> None:
     try:
         plan_import(name, data, DEFAULTS)
+    except ImportRefused as refusal:
+        assert str(refusal).endswith(".")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(odd_features | anything, max_size=3))
+def test_odd_features_alone_are_refused_in_words_too(odd: list[Any]) -> None:
+    try:
+        plan_geojson(json.dumps({"type": "FeatureCollection", "features": odd}).encode(), DEFAULTS)
     except ImportRefused as refusal:
         assert str(refusal).endswith(".")

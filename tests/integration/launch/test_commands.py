@@ -1,0 +1,131 @@
+"""The commands as a person types them: what they say, and that nothing ends in a traceback."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.launch.run_process import free_port
+
+_ROOT = Path(__file__).parents[3]
+DEMO = str(_ROOT / "app/slots/demo/osu.geojson")
+
+
+@pytest.fixture
+def data(tmp_path: Path, sqlite_template: Path) -> Path:
+    """A data folder with a migrated, empty database."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "lotline.db").write_bytes(sqlite_template.read_bytes())
+    return folder
+
+
+def environment(data: Path, **env: str) -> dict[str, str]:
+    kept = {name: text for name, text in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+    return {**kept, "LOTLINE_DATA": str(data), "PORT": str(free_port()), **env}
+
+
+def lotline(data: Path, *words: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "app.cli", *words],
+        env=environment(data, **env),
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def refused(done: "subprocess.CompletedProcess[str]") -> str:
+    """What it said, with exit code 1 and no traceback."""
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said
+    assert done.returncode == 1, said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--time-zone", "Mars/Base"), "The time zone Mars/Base is not known"),
+        (("--currency", "XXXX"), "The currency XXXX is not known"),
+    ],
+)
+def test_an_unknown_time_zone_or_currency_writes_nothing(
+    data: Path, options: tuple[str, str], words: str
+) -> None:
+    before = (data / "lotline.db").read_bytes()
+    assert words in refused(lotline(data, "import-slots", *options, DEMO))
+    assert (data / "lotline.db").read_bytes() == before
+
+
+def test_importing_a_second_time_names_the_lots_in_order_with_and_without_writing(data: Path) -> None:
+    assert lotline(data, "import-slots", "--plates", DEMO).returncode == 0
+    lots = ("riverside", "north-yard", "stadium-east", "herrick-west")
+    wanted = [f"  {lot}: A lot with this code exists already; it stays as it is." for lot in lots]
+    for options in ((), ("--dry-run",)):
+        said = refused(lotline(data, "import-slots", *options, DEMO)).splitlines()
+        assert said[:5] == ["4 refusals:", *wanted]
+
+
+def test_single_slots_that_exist_are_named_in_the_order_of_the_file(data: Path, tmp_path: Path) -> None:
+    names = [f"s{number}" for number in (7, 3, 9, 1, 8)]
+    for lot, more in (("one", ""), ("two", "fresh,two,car\n")):
+        rows = "".join(f"{name},{lot},car\n" for name in names)
+        (tmp_path / f"{lot}.csv").write_text(f"identifier,lot,size\n{rows}{more},{lot},car\n")
+    lotline(data, "import-slots", str(tmp_path / "one.csv"))
+    said = [lotline(data, "import-slots", *dry, str(tmp_path / "two.csv")) for dry in (("--dry-run",), ())]
+    for done, verb in zip(said, ("would be imported", "imported"), strict=True):
+        assert done.stdout.splitlines() == [
+            f"two: 1 slot {verb}.",
+            "6 refusals:",
+            "  row 8: identifier: it is missing.",
+            *(f"  {name}: A slot with this identifier exists already." for name in names),
+        ]
+
+
+@pytest.mark.parametrize("command", ["run", "migrate", "rebuild", "serve", "sign-in-link"])
+def test_an_unreachable_postgresql_is_a_sentence(tmp_path: Path, command: str) -> None:
+    said = refused(lotline(tmp_path, command, DATABASE_URL="postgresql://a:secret@127.0.0.1:1/x"))
+    assert "Is DATABASE_URL right, and PostgreSQL running?" in said
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize("command", ["run", "migrate", "rebuild", "serve", "sign-in-link"])
+def test_a_database_file_that_cannot_be_opened_is_a_sentence(tmp_path: Path, command: str) -> None:
+    said = refused(lotline(tmp_path, command, DATABASE_URL="sqlite:////proc/nowhere/x.db"))
+    assert "unable to open database file. May this user write /proc/nowhere/x.db" in said
+
+
+@pytest.mark.parametrize("command", ["run", "migrate"])
+def test_a_data_folder_that_is_a_file_is_a_sentence(tmp_path: Path, command: str) -> None:
+    file = tmp_path / "file"
+    file.write_text("x")
+    assert str(file) in refused(lotline(file, command))
+
+
+def test_a_data_folder_that_cannot_be_made_is_a_sentence() -> None:
+    said = refused(lotline(Path("/proc/nowhere"), "run"))
+    assert "/proc/nowhere cannot hold the data: " in said
+
+
+def test_a_simulation_says_where_it_runs_and_how_to_stop_it(data: Path) -> None:
+    lotline(data, "import-slots", DEMO)
+    command = [sys.executable, "-m", "app.cli", "simulate", "--rate", "0.5"]
+    with subprocess.Popen(
+        command, env=environment(data, PYTHONUNBUFFERED="1"), cwd=_ROOT, stdout=-1, stderr=-2, text=True
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+    assert line == "Made-up drivers come and go in riverside, 0.5 a minute. Ctrl-C stops them.\n"
+    assert (process.returncode, rest) == (0, "")
+
+
+def test_a_simulation_in_an_unknown_lot_is_refused(data: Path) -> None:
+    assert "There is no lot called nowhere." in refused(lotline(data, "simulate", "--lot", "nowhere"))

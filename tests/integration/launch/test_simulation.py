@@ -1,0 +1,88 @@
+"""Made-up drivers while the database comes and goes."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.bookings import records
+from app.bookings.desk import Desk
+from app.core.db import SqlAway
+from app.launch.persistence import Persistence
+from app.launch.simulation import SOURCE, simulate
+from tests.integration.lots import lot_plan, open_lot
+
+
+class Outage:
+    """SQL that can be switched off."""
+
+    def __init__(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_away = False
+        for name in ("look", "unit_of_work"):
+            self._put_before(desk, name, monkeypatch)
+
+    def _put_before(self, desk: Desk, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = getattr(desk.database, name)
+
+        @asynccontextmanager
+        async def door() -> AsyncIterator[AsyncConnection]:
+            if self.is_away:
+                raise SqlAway("gone")
+            async with real() as connection:
+                yield connection
+
+        monkeypatch.setattr(desk.database, name, door)
+
+
+async def booked(desk: Desk) -> int:
+    booking = records.RESERVATION.c
+    async with desk.database.look() as connection:
+        count = select(func.count()).where(booking.source == SOURCE)
+        found: int = (await connection.execute(count)).scalar_one()
+        return found
+
+
+async def test_an_outage_neither_ends_the_simulation_nor_leaves_a_slot_booked(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    await open_lot(desk, lot_plan(slots=20))
+    outage = Outage(desk, monkeypatch)
+    said: list[str] = []
+    leaving = asyncio.Event()
+    tries = 0
+
+    async def stay(seconds: float) -> None:
+        await (asyncio.Event().wait() if asyncio.current_task() is running else leaving.wait())
+
+    async def try_again(seconds: float) -> None:
+        nonlocal tries
+        tries += 1
+        outage.is_away = tries < 20
+        await asyncio.sleep(0)
+
+    persistence = Persistence(said.append, try_again)
+    begun = asyncio.Event()
+    work = simulate(desk, "here", 6.0, random.Random(seed), persistence, begun.set, stay)
+    running = asyncio.create_task(work)
+    async with asyncio.timeout(20):
+        while await booked(desk) < 5:
+            await asyncio.sleep(0.01)
+        assert begun.is_set()
+        outage.is_away = True
+        leaving.set()
+        while outage.is_away or await booked(desk):
+            await asyncio.sleep(0.01)
+    assert not running.done()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert said == [
+        "The database can't be reached: gone. It is tried again until it answers.",
+        "The database answers again.",
+    ]
