@@ -1,6 +1,7 @@
 """A lot's page: its map, its list, its legend, and the panel beside them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -80,6 +81,8 @@ async def panel_for(
     sent: Mapping[str, str],
     notice: Notice | None = None,
     errors: dict[str, str] | None = None,
+    *,
+    gone: bool = False,
 ) -> Panel:
     """What the sheet says of this slot, or of the lot where none is chosen."""
     counts = count(picture)
@@ -87,7 +90,7 @@ async def panel_for(
         return panel.closed(layout, await elsewhere(request, layout))
     if slot is None:
         return panel.choose(layout) if counts.free else panel.full(layout, await elsewhere(request, layout))
-    if picture.states[slot.position] != FREE and not errors:
+    if picture.states[slot.position] != FREE and not errors and not gone:
         token = (await mine(request, layout)).get(slot.position)
         if token is not None:
             return panel.mine(layout, slot, token)
@@ -99,7 +102,8 @@ async def panel_for(
         now = await desk.database.now(connection)
     if price is None:
         raise problems.no_tariff(layout.lot.code)
-    return panel.book(layout, slot, price, panel.Choices.read(sent), now, errors, notice)
+    shown = panel.book(layout, slot, price, panel.Choices.read(sent), now, errors, notice)
+    return replace(shown, gone=gone)
 
 
 async def elsewhere(request: Request, layout: Layout) -> NextStep | None:

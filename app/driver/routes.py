@@ -10,9 +10,8 @@ from app.accounts.access import reservation
 from app.bookings.desk import Desk
 from app.bookings.forms import IdempotencyKey, ReserveRequest, form_key
 from app.bookings.paths import lot_in_path, slot_in_path
-from app.bookings.problems import slot_closed, slot_taken
 from app.bookings.records import slot_by
-from app.bookings.reserve import nearest_like, reserve
+from app.bookings.reserve import reserve
 from app.bookings.unreserve import release
 from app.core.errors import InvalidInput, Problem
 from app.core.forms import read_form
@@ -105,8 +104,8 @@ async def book(request: Request) -> Response:
 async def price_panel(request: Request) -> Response:
     """``POST /lots/{lot}/slots/{slot}/price``: the panel for what is filled in so far; nothing is booked.
 
-    It is posted so that the plate is in no address. Where the slot was taken meanwhile, it offers the
-    nearest like it.
+    It is posted so that the plate is in no address. Where the slot was taken meanwhile it says so, and stays
+    with that slot: another one must not come under a finger that is about to press.
     """
     layout = (await picture_of(request, await lot_in_path(request))).layout
     slot = slot_in_path(request, layout)
@@ -115,15 +114,15 @@ async def price_panel(request: Request) -> Response:
     async with desk.database.look() as connection:
         now = await desk.database.now(connection)
         row = await slot_by(connection, identifier=slot.identifier)
-    if row is not None and row.state is not State.FREE and slot.position not in await mine(request, layout):
-        gone = slot_closed if row.state is State.CLOSED else slot_taken
-        problem = gone(slot.identifier, await nearest_like(desk, row))
-        return await _refused(request, layout, slot, sent, problem, status=200)
     choices = panel.Choices.read(sent)
     times = panel.times(choices, layout.lot.time_zone, now)
     wrong = _asked(layout, slot, choices, times, None).wrong_fields(now)
     errors = panel.errors_so_far(choices, times, wrong)
-    return await _again(request, layout, slot, sent, 200, errors=errors)
+    gone = (
+        row is not None and row.state is not State.FREE and slot.position not in await mine(request, layout)
+    )
+    notice = Notice(f"{slot.name} was just taken.", "The button shows the nearest like it.") if gone else None
+    return await _again(request, layout, slot, sent, 200, errors=errors, notice=notice, gone=gone)
 
 
 def _asked(
@@ -191,7 +190,6 @@ async def _refused(
     slot: LaidSlot,
     sent: dict[str, str],
     problem: Problem,
-    status: int = 409,
 ) -> Response:
     """What the panel says when the booking was refused."""
     if problem.type == "entity-has-reservation":
@@ -207,9 +205,9 @@ async def _refused(
         picture = await picture_of(request, layout)
         shown = panel.unavailable(layout, slot, picture.states[slot.position] or 1)
         notice = Notice(gone, "No slot like it is free.")
-        return await _panel_or_page(request, layout, replace(shown, notice=notice), status)
+        return await _panel_or_page(request, layout, replace(shown, notice=notice), 409)
     notice = Notice(gone, f"{other.name} is the nearest like it.")
-    return await _again(request, layout, other, sent, status, notice=notice)
+    return await _again(request, layout, other, sent, 409, notice=notice)
 
 
 async def _again(
@@ -220,10 +218,11 @@ async def _again(
     status: int,
     errors: dict[str, str] | None = None,
     notice: Notice | None = None,
+    gone: bool = False,
 ) -> Response:
-    """The form again, with what was typed; the slot's name is known to be worth trying."""
+    """The form again, with what was typed. ``gone`` keeps it although the slot is not free any more."""
     picture = await picture_of(request, layout)
-    shown = await panel_for(request, layout, picture, slot, sent, notice, errors)
+    shown = await panel_for(request, layout, picture, slot, sent, notice, errors, gone=gone)
     return await _panel_or_page(request, layout, shown, status)
 
 

@@ -175,7 +175,7 @@ class Panel:
 
     `choose`: no slot yet. `book`: `slot` and `form`. `unavailable`: `slot` is not free, `title` says why.
     `full`, `closed`: of the lot, with `next_step` towards another one where there is one.
-    `title` and `text` are for all but `book`.
+    `title` and `text` are for all but `book`; a `book` may be of a slot that is `gone` since it was opened.
     """
 
     kind: Literal["choose", "book", "unavailable", "full", "closed"]
@@ -185,6 +185,7 @@ class Panel:
     slot: PanelSlot | None = None
     form: BookingForm | None = None
     next_step: NextStep | None = None
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

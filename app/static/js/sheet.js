@@ -46,11 +46,12 @@
     open(link.getAttribute('href'));
   });
 
-  // Somebody was faster: the panel asks again, and is offered the nearest slot like it.
+  // Somebody was faster, or gave it back: the panel asks again, and says so.
   document.addEventListener('lotline:tick', ({ detail }) => {
     const panel = document.getElementById('panel'), position = Number(panel?.dataset.selectedPosition ?? -1);
     if (panel?.dataset.kind !== 'book' || !(detail.snapshot || detail.changed.includes(position))) return;
-    if (document.getElementById(`s${position}`)?.dataset.state === 'free') return;
+    const free = document.getElementById(`s${position}`)?.dataset.state === 'free';
+    if (free !== ('gone' in panel.dataset)) return;
     htmx.trigger('#panel-choices', 'lotline:taken');
   });
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -46,19 +46,37 @@ async def booked(desk: Desk) -> int:
         return found
 
 
+async def is_over(desk: Desk, outage: Outage) -> bool:
+    return not outage.is_away and await booked(desk) == 0
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Returns as soon as ``condition`` holds; fails after 20 s."""
+    async with asyncio.timeout(20):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.01)
+
+
 async def test_an_outage_neither_ends_the_simulation_nor_leaves_a_slot_booked(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    await open_lot(desk, lot_plan(slots=20))
+    await open_lot(desk, lot_plan(slots=80))
     outage = Outage(desk, monkeypatch)
     said: list[str] = []
-    leaving = asyncio.Event()
+    filled, leaving = asyncio.Event(), asyncio.Event()
     tries = 0
 
     async def stay(seconds: float) -> None:
-        await (asyncio.Event().wait() if asyncio.current_task() is running else leaving.wait())
+        if asyncio.current_task() is not running:
+            await leaving.wait()
+            return
+        # The lot has been filled; nobody else arrives.
+        filled.set()
+        await asyncio.Event().wait()
 
     async def try_again(seconds: float) -> None:
         nonlocal tries
@@ -70,14 +88,12 @@ async def test_an_outage_neither_ends_the_simulation_nor_leaves_a_slot_booked(
     begun = asyncio.Event()
     work = simulate(desk, "here", 6.0, random.Random(seed), persistence, begun.set, stay)
     running = asyncio.create_task(work)
-    async with asyncio.timeout(20):
-        while await booked(desk) < 5:
-            await asyncio.sleep(0.01)
-        assert begun.is_set()
-        outage.is_away = True
-        leaving.set()
-        while outage.is_away or await booked(desk):
-            await asyncio.sleep(0.01)
+    await asyncio.wait_for(filled.wait(), 20)
+    assert begun.is_set()
+    assert await booked(desk) > 0
+    outage.is_away = True
+    leaving.set()
+    await until(lambda: is_over(desk, outage))
     assert not running.done()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
