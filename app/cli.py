@@ -135,9 +135,10 @@ def rebuild() -> None:
     """Write the status of every lot to Redis anew, from the database."""
     from app.launch import tasks
 
+    settings = _settings()
     tasks.quiet_logs()
     with _progress("Rebuilding") as on_progress:
-        lots = asyncio.run(tasks.rebuild(_settings(), on_progress))
+        lots = asyncio.run(tasks.rebuild(settings, on_progress))
     typer.echo(f"The status of {_counted(lots, 'lot')} was rebuilt.")
 
 
@@ -149,13 +150,14 @@ def simulate(
     """Let made-up drivers come and go in a lot until Ctrl-C."""
     from app.launch import tasks
 
+    settings = _settings()
     # The desk writes down every refused try; here one line says that the database is away.
     tasks.quiet_logs(logging.CRITICAL)
 
     def warn(text: str) -> None:
         typer.echo(text, err=True)
 
-    work = tasks.run_simulation(_settings(), lot=lot, per_minute=rate, say=typer.echo, warn=warn)
+    work = tasks.run_simulation(settings, lot=lot, per_minute=rate, say=typer.echo, warn=warn)
     try:
         _until_stopped(work)
     except ValueError as error:

@@ -24,7 +24,7 @@ from app.core.clock import Clock, SystemClock
 
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 10
-POOL_TIMEOUT_S = 5.0
+POOL_TIMEOUT_S = 15.0
 STATEMENT_TIMEOUT_MS = 15_000
 # SQLite numbers rows by itself only where the type is INTEGER.
 BigKey = BigInteger().with_variant(Integer, "sqlite")

@@ -1,7 +1,6 @@
 """Several web processes' worth of desks in one process, with the worker beside them."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from app.bookings.desk import Desk
+from app.core.tasks import end_all
 from app.lifespan import opened_desk
 from app.live.hub import Hub
 from app.settings import Settings
@@ -115,6 +115,8 @@ async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task
     try:
         yield task
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        ended_by_itself = task.done()
+        # Asked again and again: redis-py swallows a cancellation while it shakes hands.
+        await end_all([task])
+        if ended_by_itself:
+            task.result()

@@ -46,7 +46,8 @@ async def booked(desk: Desk) -> int:
         return found
 
 
-async def is_over(desk: Desk, outage: Outage) -> bool:
+async def is_over(desk: Desk, outage: Outage, running: "asyncio.Task[None]") -> bool:
+    assert not running.done(), running.exception()
     return not outage.is_away and await booked(desk) == 0
 
 
@@ -93,8 +94,7 @@ async def test_an_outage_neither_ends_the_simulation_nor_leaves_a_slot_booked(
     assert await booked(desk) > 0
     outage.is_away = True
     leaving.set()
-    await until(lambda: is_over(desk, outage))
-    assert not running.done()
+    await until(lambda: is_over(desk, outage, running))
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
