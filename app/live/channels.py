@@ -56,7 +56,7 @@ class Subscription:
 
     async def run(self) -> None:
         """Listens until cancelled; after a fault it connects again and says that messages were lost."""
-        retry_s = FIRST_RETRY_S
+        retry_s, lost = FIRST_RETRY_S, False
         while True:
             try:
                 async with self._redis.pubsub() as pubsub:
@@ -67,10 +67,15 @@ class Subscription:
                     # Who began to watch in between found no connection to subscribe on.
                     if late := set(self._lots) - watched:
                         await pubsub.subscribe(*map(lot_channel, late))
-                    retry_s = FIRST_RETRY_S
+                    if lost:
+                        log.info("feed.subscription_back")
+                    retry_s, lost = FIRST_RETRY_S, False
                     await self._listen(pubsub)
             except REDIS_IS_GONE as error:
-                log.warning("feed.subscription_lost", error=repr(error), retry_s=retry_s)
+                # Said once; the next word is that it is back.
+                if not lost:
+                    log.warning("feed.subscription_lost", error=repr(error))
+                lost = True
             except Exception:
                 # Whatever it was: without this loop every viewer would fall behind for good.
                 log.exception("feed.subscription_failed", retry_s=retry_s)
