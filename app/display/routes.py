@@ -3,11 +3,13 @@
 import time
 from datetime import UTC, datetime
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
+from app.bookings.desk import Desk
 from app.bookings.paths import lot_in_path
+from app.core.db import SqlAway
 from app.core.parts import part
 from app.core.templating import page, render
 from app.core.words import clock
@@ -24,6 +26,7 @@ from app.display.views import (
 from app.live.hub import Hub
 from app.live.picture import Picture
 from app.live.sockets import serve
+from app.payments.queries import price_in_force
 from app.slots.layout import Layout, Layouts
 from app.slots.projections import Counts, count
 
@@ -42,7 +45,9 @@ async def wall(request: Request) -> Response:
         feed_url=f"/ws/display/{layout.lot.code}",
         layout_version=layout.lot.layout_version,
         age_s=None if as_of is None else max(0, int(time.time() - as_of)),
-        cells=cells(layout, None if picture is None else count(picture)),
+        cells=cells(
+            layout, None if picture is None else count(picture), await premium_lines(request, layout.lot_id)
+        ),
     )
     return page("display/wall.html", view)
 
@@ -53,7 +58,8 @@ async def feed(socket: WebSocket) -> None:
     if lot_id is None:
         await socket.close(4404)
         return
-    await serve(socket, part(socket, Hub), [lot_id], WallProjection())
+    projection = WallProjection(await premium_lines(socket, lot_id))
+    await serve(socket, part(socket, Hub), [lot_id], projection)
 
 
 class WallProjection:
@@ -62,13 +68,26 @@ class WallProjection:
     name = "wall"
     with_states = False
 
+    def __init__(self, premium_lines: tuple[str, ...]) -> None:
+        self._premium_lines = premium_lines
+
     def content(self, picture: Picture, changed: set[int] | None) -> str:
-        drawn = render("display/_cells.html", view=cells(picture.layout, count(picture)))
+        drawn = render("display/_cells.html", view=cells(picture.layout, count(picture), self._premium_lines))
         return f'<div hx-swap-oob="innerHTML:#cells">{drawn}</div>'
 
 
-def cells(layout: Layout, counts: Counts | None) -> WallCells:
-    """The figures of a lot; without counts every one is unknown."""
+async def premium_lines(connection: HTTPConnection, lot_id: int) -> tuple[str, ...]:
+    """What stands under the word Premium: its price, where SQL can be asked for it."""
+    try:
+        async with part(connection, Desk).database.look() as sql:
+            price = await price_in_force(sql, lot_id, None, premium=True)
+    except SqlAway:
+        return ()
+    return (f"{price.per_hour.text()} an hour",) if price else ()
+
+
+def cells(layout: Layout, counts: Counts | None, lines: tuple[str, ...] = ()) -> WallCells:
+    """The figures of a lot; without counts every one is unknown. ``lines`` stand under the word Premium."""
     figures = [
         WallFigure(area.code, None if counts is None else counts.areas[area.code], _arrow(layout, area.code))
         for area in layout.areas
@@ -77,7 +96,7 @@ def cells(layout: Layout, counts: Counts | None) -> WallCells:
     premium = None
     if "premium" in layout.offers:
         free = None if counts is None else counts.premium
-        premium = WallPremium(WallFigure("premium", free, _arrow(layout, "premium")))
+        premium = WallPremium(WallFigure("premium", free, _arrow(layout, "premium")), lines)
     extras = []
     if "accessible" in layout.offers:
         extras.append(WallExtra("accessible", None if counts is None else counts.accessible))
