@@ -68,7 +68,7 @@ class WallProjection:
     name = "wall"
     with_states = False
 
-    def __init__(self, premium_lines: tuple[str, ...]) -> None:
+    def __init__(self, premium_lines: tuple[str, ...] = ()) -> None:
         self._premium_lines = premium_lines
 
     def content(self, picture: Picture, changed: set[int] | None) -> str:

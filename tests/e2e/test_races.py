@@ -22,6 +22,7 @@ async def test_the_slower_driver_is_offered_the_nearest_slot_like_it_and_books_i
 
     await second.click("#panel-submit")
     notice = second.locator("#panel-notice")
+    await expect(notice).to_contain_text("is the nearest like it.")
     await expect(notice).to_contain_text(f"{slot['name']} was just taken.")
     await expect(notice).to_be_in_viewport()
     offered = await second.locator("#panel-title").inner_text()
