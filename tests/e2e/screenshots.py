@@ -7,14 +7,17 @@ The server must be running; ``--sign-in`` is a one-time link and brings the atte
 
 import argparse
 import asyncio
+import contextlib
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from tests.e2e.chromium import EXECUTABLE, FLAGS
 
+TRIES = 4
 SIZES = {"phone": (390, 844, 2), "desk": (1440, 900, 1), "wall": (1920, 1080, 1)}
 
 
@@ -47,8 +50,12 @@ async def booked(page: Page, base: str) -> str:
     """Books the nearest slot as a driver does; the path of the booking."""
     await page.goto(f"{base}/lots/riverside/nearest")
     await page.fill("input[name=entity]", f"HKR {secrets.randbelow(10000):04}")
-    await page.click("#panel-submit")
-    await page.wait_for_url("**/bookings/*")
+    for _ in range(TRIES):
+        # Made-up drivers may be faster: then the nearest like it is offered, and one more press books that.
+        await page.click("#panel-submit")
+        with contextlib.suppress(PlaywrightTimeout):
+            await page.wait_for_url("**/bookings/*", timeout=3000)
+            break
     return page.url.removeprefix(base)
 
 
