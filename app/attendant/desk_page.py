@@ -23,7 +23,7 @@ from app.payments.queries import price_of
 from app.slots import queries as slots
 from app.slots.layout import LaidSlot, Layout
 from app.slots.maps import LotMaps
-from app.slots.models import State, public_code
+from app.slots.models import State
 from app.slots.projections import count
 
 MOST_HITS, MOST_TASKS, MOST_ARRIVALS, MOST_EVENTS = 8, 20, 10, 20
@@ -65,7 +65,7 @@ async def lot_page(
     """The desk of one lot, with this slot chosen."""
     picture = await part(request, Hub).picture(layout.lot_id)
     layout = picture.layout if picture else layout
-    states = bytes(public_code(code) for code in picture.states) if picture else bytes(len(layout.slots))
+    states = picture.shown if picture else bytes(len(layout.slots))
     counts = count(picture) if picture else None
     signs = counts.signs if counts else {}
     code = quote(layout.lot.code)

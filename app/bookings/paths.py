@@ -1,12 +1,14 @@
 """The lot and the slot that the path of a page names."""
 
 from starlette.requests import Request
+from starlette.websockets import WebSocket
 
 from app.bookings import problems
 from app.bookings.desk import Desk, run_again_on_conflict
 from app.core.errors import Problem
 from app.core.parts import part
-from app.slots.layout import LaidSlot, Layout
+from app.core.web import UNKNOWN_ADDRESS
+from app.slots.layout import LaidSlot, Layout, Layouts
 
 
 async def lot_in_path(request: Request) -> Layout:
@@ -16,6 +18,14 @@ async def lot_in_path(request: Request) -> Layout:
     if layout is None:
         raise problems.no_such_lot(code)
     return layout
+
+
+async def lot_of_socket(socket: WebSocket) -> int | None:
+    """The number of the lot ``{lot}``; where there is none, the socket is closed with ``UNKNOWN_ADDRESS``."""
+    lot_id = await part(socket, Layouts).id_of(socket.path_params["lot"])
+    if lot_id is None:
+        await socket.close(UNKNOWN_ADDRESS)
+    return lot_id
 
 
 def slot_in_path(request: Request, layout: Layout) -> LaidSlot:

@@ -27,6 +27,8 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
 }
 LARGEST_BODY_BYTES = 1_000_000
+# A websocket has no 404; codes from 4000 on are the application's own.
+UNKNOWN_ADDRESS = 4404
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -42,7 +44,7 @@ class Doorway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket" and _holds_nul(scope):
-            await send({"type": "websocket.close", "code": 4404})
+            await send({"type": "websocket.close", "code": UNKNOWN_ADDRESS})
             return
         if scope["type"] != "http":
             await self.app(scope, receive, send)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from app.bookings.desk import Desk
-from app.bookings.paths import lot_in_path
+from app.bookings.paths import lot_in_path, lot_of_socket
 from app.core.db import SqlAway
 from app.core.parts import part
 from app.core.templating import page, render
@@ -27,7 +27,7 @@ from app.live.hub import Hub
 from app.live.picture import Picture
 from app.live.sockets import serve
 from app.payments.queries import price_in_force
-from app.slots.layout import Layout, Layouts
+from app.slots.layout import Layout
 from app.slots.projections import Counts, count
 
 
@@ -54,9 +54,8 @@ async def wall(request: Request) -> Response:
 
 async def feed(socket: WebSocket) -> None:
     """``/ws/display/{lot}``: the wall's cells."""
-    lot_id = await part(socket, Layouts).id_of(socket.path_params["lot"])
+    lot_id = await lot_of_socket(socket)
     if lot_id is None:
-        await socket.close(4404)
         return
     projection = WallProjection(await premium_lines(socket, lot_id))
     await serve(socket, part(socket, Hub), [lot_id], projection)

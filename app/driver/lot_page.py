@@ -68,9 +68,8 @@ async def lot_map(
     request: Request, layout: Layout, picture: Picture, counts: Counts, mine: list[int]
 ) -> Markup:
     """The map with its states, for a driver."""
-    shown = bytes(public_code(code) for code in picture.states)
     url = f"/lots/{quote(layout.lot.code)}/slots/{{slot}}"
-    return (await part(request, LotMaps).of(layout)).render(shown, counts.signs, url, mine)
+    return (await part(request, LotMaps).of(layout)).render(picture.shown, counts.signs, url, mine)
 
 
 async def panel_for(

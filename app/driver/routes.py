@@ -9,7 +9,7 @@ from starlette.websockets import WebSocket
 from app.accounts.access import reservation
 from app.bookings.desk import Desk
 from app.bookings.forms import IdempotencyKey, ReserveRequest, form_key
-from app.bookings.paths import lot_in_path, slot_in_path
+from app.bookings.paths import lot_in_path, lot_of_socket, slot_in_path
 from app.bookings.records import slot_by
 from app.bookings.reserve import reserve
 from app.bookings.unreserve import release
@@ -169,9 +169,8 @@ async def release_booking(request: Request) -> Response:
 
 async def lot_feed(socket: WebSocket) -> None:
     """``/ws/lots/{lot}``: the map's changes and counts."""
-    lot_id = await part(socket, Layouts).id_of(socket.path_params["lot"])
+    lot_id = await lot_of_socket(socket)
     if lot_id is None:
-        await socket.close(4404)
         return
     await serve(socket, part(socket, Hub), [lot_id], MapProjection())
 

@@ -10,8 +10,6 @@ from app.core import metrics
 from app.live.picture import Picture, Projection
 
 KEPT_FRAMES = 20
-HELD_CODE, HELD_SHOWS_AS = 4, 1
-_SHOWN = bytes(HELD_SHOWS_AS if code == HELD_CODE else code for code in range(256))
 
 
 class Feed:
@@ -33,7 +31,7 @@ class Feed:
             return
         frame: dict[str, Any] = self._head()
         if self.projection.with_states:
-            shown = self.picture.states.translate(_SHOWN)
+            shown = self.picture.shown
             tiles: list[int] = []
             for position in sorted(changed):
                 tiles += [position, shown[position]]
@@ -69,7 +67,7 @@ class Feed:
         if self._snapshot is None or self._snapshot[0] != self.number:
             frame = self._head()
             if self.projection.with_states:
-                frame["states"] = self.picture.states.translate(_SHOWN).hex()[1::2]
+                frame["states"] = self.picture.shown.hex()[1::2]
             content = self.projection.content(self.picture, None)
             if content:
                 frame["content"] = content

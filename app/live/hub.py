@@ -52,7 +52,6 @@ class Hub:
         self._now = wall_clock
         self._lots: dict[int, Watched] = {}
         self._subscription = Subscription(redis, self._on_message, self._on_lost)
-        self._wanted = asyncio.Event()
         self._background: set[asyncio.Task[Any]] = set()
 
     @asynccontextmanager

@@ -5,6 +5,9 @@ from typing import Any, Protocol
 
 # Where Redis has no status that may be believed, pictures come from SQL and say so.
 SQL_EPOCH = "sql"
+# A slot that is held for somebody shows as reserved.
+HELD_CODE, HELD_SHOWS_AS = 4, 1
+_SHOWN = bytes(HELD_SHOWS_AS if code == HELD_CODE else code for code in range(256))
 
 
 @dataclass
@@ -25,6 +28,11 @@ class Picture:
     as_of: float | None
     changed: set[int] = field(default_factory=set)
     memo: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> bytes:
+        """The states as everyone may see them."""
+        return bytes(self.states.translate(_SHOWN))
 
     @property
     def mark(self) -> str:

@@ -12,7 +12,6 @@ from app.live.picture import Projection
 
 BLOCKED_S = 10.0
 TRY_AGAIN_LATER = 1013
-UNKNOWN_LOT = 4404
 UNKNOWN_RETRY_S = 1.0
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.core.templating import render
 from app.live.picture import Picture
 from app.slots.layout import Layout
-from app.slots.models import STATE_CODES, Size, State, public_code
+from app.slots.models import STATE_CODES, Size, State
 
 FREE = STATE_CODES[State.FREE]
 
@@ -65,7 +65,7 @@ def count(picture: Picture) -> Counts:
 
 def _count(picture: Picture) -> Counts:
     layout: Layout = picture.layout
-    states = Counter(public_code(code) for code in picture.states)
+    states = Counter(picture.shown)
     areas = {area.code: 0 for area in layout.areas}
     listed = dict(areas)
     kinds = Counter[str]()

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.slots.models import Area, Lot, Size, Slot, SlotState, State
 
-LONGEST_PAGE = 1000
 _LOT = Lot.__table__  # type: ignore[attr-defined]
 _AREA = Area.__table__  # type: ignore[attr-defined]
 _SLOT = Slot.__table__  # type: ignore[attr-defined]

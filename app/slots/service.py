@@ -10,10 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.errors import Problem
 from app.slots.forms import DEFAULT_AREA, DEFAULT_LOT, SlotForm
-from app.slots.importers.plan import LotPlan
+from app.slots.importers.plan import CONTINUED_LOT_SLOTS, LotPlan
 from app.slots.models import Area, Lot, Size, Slot, SlotClass, SlotState, State, StatusOutbox
 
-CONTINUED_LOT_SLOTS = 20_000
 _LOT = Lot.__table__  # type: ignore[attr-defined]
 _AREA = Area.__table__  # type: ignore[attr-defined]
 _SLOT = Slot.__table__  # type: ignore[attr-defined]
@@ -111,10 +110,6 @@ async def taken_identifiers(connection: AsyncConnection, identifiers: Iterable[s
         rows = await connection.execute(select(_SLOT.c.identifier).where(_SLOT.c.identifier.in_(some)))
         found.update(rows.scalars())
     return found
-
-
-async def has_lots(connection: AsyncConnection) -> bool:
-    return (await connection.execute(select(_LOT.c.id).limit(1))).first() is not None
 
 
 async def _create_slot(connection: AsyncConnection, form: SlotForm, now: datetime) -> Put:
