@@ -42,12 +42,14 @@ def sign_id(key: bytes, identifier: str) -> str:
 
 def read_signed_id(key: bytes, token: str) -> str | None:
     """The UUID in a token of :func:`sign_id`, or ``None`` where the token is not one of ours."""
-    # Decoding takes surplus padding: each booking has one token, not several.
     if len(token) != TOKEN_CHARACTERS:
         return None
     try:
-        decoded = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
+        decoded = base64.urlsafe_b64decode(token.encode("ascii"))
     except ValueError:
+        return None
+    # Decoding passes over padding and letters of other alphabets: each booking has one token, not several.
+    if base64.urlsafe_b64encode(decoded).decode() != token:
         return None
     raw, mac = decoded[:16], decoded[16:]
     if len(decoded) != 16 + _MAC_BYTES or not hmac.compare_digest(mac, _mac(key, raw)):

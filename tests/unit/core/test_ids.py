@@ -28,6 +28,13 @@ def test_no_other_letter_anywhere_passes(identifier: str, place: int, letter: st
     assert read_signed_id(KEY, forged) == (identifier if forged == token else None)
 
 
+@given(identifiers)
+def test_the_other_base64_alphabet_does_not_spell_the_same_token(identifier: str) -> None:
+    token = sign_id(KEY, identifier)
+    other = token.replace("-", "+").replace("_", "/")
+    assert read_signed_id(KEY, other) == (identifier if other == token else None)
+
+
 @given(identifiers, st.integers(0, 26 * 8))
 def test_no_flipped_bit_passes(identifier: str, bit: int) -> None:
     raw = bytearray(base64.urlsafe_b64decode(sign_id(KEY, identifier)))
