@@ -143,6 +143,26 @@ def rebuild() -> None:
 
 
 @cli.command()
+def scrub() -> None:
+    """Compare the status of every lot with the database and mend it. Exit code 1 when anything was wrong."""
+    from app.launch import tasks
+
+    settings = _settings()
+    tasks.quiet_logs(logging.CRITICAL)
+    try:
+        with _progress("Comparing") as on_progress:
+            findings = asyncio.run(tasks.scrub(settings, on_progress))
+    except ValueError as error:
+        _fail(str(error))
+    for one in findings:
+        typer.echo(f"{one.lot_code}: {_counted(one.places, 'place')} wrong, of the kind {one.kind}; mended.")
+    if findings:
+        typer.echo("What the kinds mean: docs/metrics.md")
+        raise typer.Exit(1)
+    typer.echo("The status is true to the database.")
+
+
+@cli.command()
 def simulate(
     lot: Annotated[str, typer.Option(help="Code of the lot.")] = "riverside",
     rate: Annotated[float, typer.Option(help="Arrivals per minute, on average.", min=0.1, max=6000)] = 6.0,

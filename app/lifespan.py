@@ -7,7 +7,9 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 
 from app.accounts.access import SigningKey
+from app.accounts.incarnation import read_incarnation
 from app.accounts.service import installation
+from app.accounts.sessions import Sessions
 from app.bookings.desk import Desk
 from app.core import log
 from app.core.clock import Clock
@@ -16,9 +18,11 @@ from app.core.parts import Parts
 from app.core.redis import connect
 from app.core.templating import environment
 from app.live.hub import Hub
+from app.payments.prices import Prices
 from app.settings import Settings
 from app.slots.layout import Layouts
 from app.slots.maps import LotMaps
+from app.slots.memory import Memory
 from app.slots.pictures import StatusPictures
 from app.slots.status import Status
 
@@ -32,8 +36,10 @@ async def opened_desk(settings: Settings, clock: Clock | None = None) -> AsyncIt
         redis = connect(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         here = await installation(database)
-        status = Status(redis, here.incarnation)
-        yield Desk(database, Layouts(database), status, bytes.fromhex(here.signing_key)), redis
+        status = Status(redis, await read_incarnation(database), lambda: read_incarnation(database))
+        desk = Desk(database, Layouts(database), status, bytes.fromhex(here.signing_key))
+        stack.push_async_callback(desk.ended)
+        yield desk, redis
 
 
 @asynccontextmanager
@@ -43,7 +49,11 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     async with opened_desk(settings, app.state.clock) as (desk, redis):
         source = StatusPictures(desk.database, desk.layouts, desk.status)
-        async with Hub(source, redis).running() as hub:
+        async with (
+            desk.database.pulse.running(),
+            Hub(source, redis).running() as hub,
+            Memory(desk.database, desk.layouts, hub).kept() as memory,
+        ):
             app.state.parts = Parts(
                 settings,
                 desk,
@@ -52,6 +62,9 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
                 desk.status,
                 redis,
                 hub,
+                memory,
+                Prices(desk.database),
+                Sessions(desk.database),
                 SigningKey(desk.signing_key),
                 LotMaps(environment()),
             )

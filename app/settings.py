@@ -17,6 +17,8 @@ Profile = Literal["development", "production"]
 
 DEFAULT_PORT = 8000
 DEFAULT_HOST = "127.0.0.1"
+DEFAULT_SCRUB_S = 600
+LONGEST_SCRUB_S = 7 * 86_400
 
 # sockaddr_un.sun_path on Linux holds 108 bytes, the closing NUL among them.
 SOCKET_PATH_LIMIT_BYTES = 107
@@ -52,6 +54,8 @@ class Settings:
     redis_url: str
     data_dir: Path
     profile: Profile = "development"
+    worker_metrics_port: int | None = None
+    scrub_s: int = DEFAULT_SCRUB_S
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> "Settings":
@@ -66,6 +70,8 @@ class Settings:
             redis_url=_redis_url(given, data_dir, problems),
             data_dir=data_dir,
             profile=_profile(given, problems),
+            worker_metrics_port=_worker_metrics_port(given, problems),
+            scrub_s=_scrub_s(given, problems),
         )
         if problems:
             raise SettingsError(problems)
@@ -96,6 +102,8 @@ class Settings:
             "REDIS_URL": self.redis_url,
             "LOTLINE_DATA": str(self.data_dir),
             "LOTLINE_PROFILE": self.profile,
+            "LOTLINE_WORKER_METRICS_PORT": str(self.worker_metrics_port or ""),
+            "LOTLINE_SCRUB_SECONDS": str(self.scrub_s),
         }
 
 
@@ -123,11 +131,28 @@ def embedded_redis_url(data_dir: Path) -> str:
 
 
 def _port(given: Mapping[str, str], problems: list[str]) -> int:
-    text = given.get("PORT", str(DEFAULT_PORT))
-    if re.fullmatch(r"[0-9]{1,5}", text) and 1 <= int(text) <= 65535:
+    return _whole_number(given, "PORT", DEFAULT_PORT, 65535, problems)
+
+
+def _worker_metrics_port(given: Mapping[str, str], problems: list[str]) -> int | None:
+    return _whole_number(given, "LOTLINE_WORKER_METRICS_PORT", 0, 65535, problems) or None
+
+
+def _scrub_s(given: Mapping[str, str], problems: list[str]) -> int:
+    return _whole_number(given, "LOTLINE_SCRUB_SECONDS", DEFAULT_SCRUB_S, LONGEST_SCRUB_S, problems)
+
+
+def _whole_number(
+    given: Mapping[str, str], name: str, default: int, greatest: int, problems: list[str]
+) -> int:
+    """From 1 to ``greatest``, or the default where the variable is absent."""
+    if name not in given:
+        return default
+    text = given[name]
+    if re.fullmatch(r"[0-9]{1,9}", text) and 1 <= int(text) <= greatest:
         return int(text)
-    problems.append(f"PORT is {text!r}; it must be a whole number from 1 to 65535.")
-    return DEFAULT_PORT
+    problems.append(f"{name} is {text!r}; it must be a whole number from 1 to {greatest}.")
+    return default
 
 
 def _host(given: Mapping[str, str], problems: list[str]) -> str:

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
+from app.accounts.incarnation import read_incarnation
 from app.accounts.service import installation
 from app.bookings.desk import Desk
 from app.core.db import Database
@@ -16,7 +17,7 @@ from app.core.migrate import upgrade_url
 from app.core.redis import connect
 from app.settings import Settings
 from app.slots.layout import Layouts
-from app.slots.relay import rebuild_all
+from app.slots.rebuild import rebuild_all
 from app.slots.status import Status
 from tests import servers
 
@@ -102,7 +103,9 @@ async def desk(database_url: str, redis: Redis) -> AsyncIterator[Desk]:
     """A desk as a web process has it, with an epoch begun and no lot."""
     database = Database(database_url)
     here = await installation(database)
-    status = Status(redis, here.incarnation)
+    status = Status(redis, await read_incarnation(database), lambda: read_incarnation(database))
     await rebuild_all(database, status)
-    yield Desk(database, Layouts(database), status, bytes.fromhex(here.signing_key))
+    opened = Desk(database, Layouts(database), status, bytes.fromhex(here.signing_key))
+    yield opened
+    await opened.ended()
     await database.close()

@@ -50,11 +50,57 @@ def start_postgresql(folder: Path) -> Iterator[str]:
     if given := os.environ.get("TEST_DATABASE_URL"):
         yield given
         return
-    # Short, because a socket's path may have 107 bytes; not in ``folder``, which root's server may not enter.
+    with postgresql_data(folder / "postgresql.log") as data, _served(data):
+        yield data.url
+
+
+class PostgreSQLData:
+    """A fresh PostgreSQL's data in ``place``, and the command that serves them on a unix socket there.
+
+    Whoever runs the command may kill it and run it again.
+    """
+
+    def __init__(self, place: Path, log: Path) -> None:
+        self.log = log
+        self.place = place
+        self.url = f"postgresql://postgres@/postgres?host={quote(str(place))}"
+        data = place / "data"
+        prefix = _unprivileged()
+        if prefix:
+            os.chown(place, pwd.getpwnam(_ACCOUNT).pw_uid, -1)
+        binaries = _reachable(postgresql_binaries(), prefix, place)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as lines:
+            # --no-sync: nothing is lost if the machine dies before the first test.
+            initdb = [str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust"]
+            _checked([*prefix, *initdb, "-E", "UTF8", "--locale=C", "--no-sync"], place, lines.fileno(), log)
+        options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={place}"]
+        self.command = [*prefix, str(binaries / "postgres"), "-D", str(data), *options]
+
+    @property
+    def socket(self) -> Path:
+        """Where the server listens."""
+        return self.place / ".s.PGSQL.5432"
+
+    def is_ready(self, pid: int) -> bool:
+        """Whether the server with this process number takes connections."""
+        try:
+            words = (self.place / "data" / "postmaster.pid").read_text().split()
+        except FileNotFoundError:
+            return False
+        # The first line is the process number, the eighth says whether connections are taken. A server
+        # that was killed has left its own.
+        return words[:1] == [str(pid)] and words[-1] == "ready"
+
+
+@contextmanager
+def postgresql_data(log: Path) -> Iterator[PostgreSQLData]:
+    """A fresh PostgreSQL's data, which go with the block. What the server says goes to ``log``."""
+    # Short, because a socket's path may have 107 bytes; not in a test's folder, which root's server may not
+    # enter.
     place = Path(tempfile.mkdtemp(prefix="pg-"))
     try:
-        with _server(place, folder / "postgresql.log"):
-            yield f"postgresql://postgres@/postgres?host={quote(str(place))}"
+        yield PostgreSQLData(place, log)
     finally:
         shutil.rmtree(place)
 
@@ -67,11 +113,11 @@ async def new_database(server_url: str, template: str = "template1") -> AsyncIte
     for the run, migrate it, close every connection to it, and pass its name as ``template``.
     """
     name = f"test_{uuid.uuid4().hex}"
-    await _execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    await execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     try:
         yield database_url(server_url, name)
     finally:
-        await _execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+        await execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def database_url(server_url: str, name: str) -> str:
@@ -82,6 +128,15 @@ def database_url(server_url: str, name: str) -> str:
 def database_name(url: str) -> str:
     """The database that ``url`` names."""
     return urlsplit(url).path.removeprefix("/")
+
+
+async def execute(server_url: str, statement: str) -> None:
+    """Runs one statement outside a transaction."""
+    connection = await asyncpg.connect(server_url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 def postgresql_binaries() -> Path:
@@ -100,36 +155,18 @@ def _version(binary: Path) -> float:
     return float(binary.parts[-3])
 
 
-async def _execute(server_url: str, statement: str) -> None:
-    connection = await asyncpg.connect(server_url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 @contextmanager
-def _server(place: Path, log: Path) -> Iterator[None]:
-    data = place / "data"
-    prefix = _unprivileged()
-    if prefix:
-        os.chown(place, pwd.getpwnam(_ACCOUNT).pw_uid, -1)
-    binaries = _reachable(postgresql_binaries(), prefix, place)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as lines:
-        # --no-sync: nothing is lost if the machine dies before the first test.
-        initdb = [str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust"]
-        _checked([*prefix, *initdb, "-E", "UTF8", "--locale=C", "--no-sync"], place, lines.fileno(), log)
-        options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={place}"]
+def _served(data: PostgreSQLData) -> Iterator[None]:
+    with data.log.open("ab") as lines:
         server = subprocess.Popen(
-            [*prefix, binaries / "postgres", "-D", data, *options],
-            cwd=place,
-            stdin=subprocess.DEVNULL,
-            stdout=lines,
-            stderr=lines,
+            data.command, cwd=data.place, stdin=subprocess.DEVNULL, stdout=lines, stderr=lines
         )
     try:
-        _wait_for_postgresql(place, server, log)
+        deadline_s = time.monotonic() + _READY_WITHIN_S
+        while not data.is_ready(server.pid):
+            if server.poll() is not None or time.monotonic() > deadline_s:
+                raise RuntimeError(f"PostgreSQL did not start:\n{data.log.read_text(errors='replace')}")
+            time.sleep(_POLL_S)
         yield
     finally:
         _end(server, signal.SIGINT)
@@ -168,16 +205,6 @@ def _checked(command: list[str], cwd: Path, output: int, log: Path) -> None:
     code = subprocess.run(command, cwd=cwd, stdout=output, stderr=output, check=False).returncode
     if code != 0:
         raise RuntimeError(f"{command} ended with {code}:\n{log.read_text(errors='replace')}")
-
-
-def _wait_for_postgresql(place: Path, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline_s = time.monotonic() + _READY_WITHIN_S
-    # The eighth line says whether connections are taken; the file is there before that.
-    status = place / "data" / "postmaster.pid"
-    while not (status.exists() and "ready" in status.read_text()):
-        if server.poll() is not None or time.monotonic() > deadline_s:
-            raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text(errors='replace')}")
-        time.sleep(_POLL_S)
 
 
 def _end(server: "subprocess.Popen[bytes]", number: signal.Signals) -> None:

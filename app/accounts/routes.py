@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app.accounts import service
 from app.accounts.access import COOKIE, cookie_name
+from app.accounts.sessions import Sessions
 from app.accounts.views import SignInNotice, SignInPage
 from app.core.db import Database
 from app.core.errors import InvalidInput, Problem
@@ -65,7 +66,7 @@ async def sign_out(request: Request) -> Response:
     """``POST /sign-out``: ends the session, here and on the server."""
     secret = request.cookies.get(cookie_name(request, COOKIE))
     if secret:
-        await service.sign_out(part(request, Database), secret)
+        await part(request, Sessions).end(secret)
     response = RedirectResponse("/sign-in?notice=signed-out", 303)
     response.delete_cookie(cookie_name(request, COOKIE))
     return response

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from app.bookings.results import Released, Reserved
 from app.core.money import Money
 from app.payments.fees import Fee
+from app.slots.memory import PageFromMemory
 from app.slots.models import State
 from app.slots.queries import Cursor, Page, SlotDetails
 
@@ -98,6 +99,11 @@ def slot_list(page: Page, query: dict[str, Any], start: int, limit: int) -> dict
         "start": start,
         "limit": limit,
     }
+
+
+def from_memory(held: PageFromMemory) -> dict[str, Any]:
+    """What a page from memory says besides: of when it is, and whether lots may be missing."""
+    return {"asOf": int(held.as_of), "complete": held.complete}
 
 
 def _beyond(edge: SlotDetails, *, backwards: bool) -> dict[str, Any]:

@@ -133,6 +133,14 @@ def openapi() -> dict[str, Any]:
                         "slotDetails": {"type": "array", "items": _ref("Slot")},
                         "start": {"type": "integer"},
                         "limit": {"type": "integer"},
+                        "asOf": {
+                            "type": "integer",
+                            "description": "only while the database is away: Unix seconds of what is shown",
+                        },
+                        "complete": {
+                            "type": "boolean",
+                            "description": "only with asOf: false where lots may be missing",
+                        },
                     },
                     "required": ["_links", "slotDetails", "start", "limit"],
                 },
@@ -227,11 +235,20 @@ def _list_operation() -> dict[str, Any]:
         {"name": name, "in": "query", "required": False, "schema": _without_refs(one)}
         for name, one in schema["properties"].items()
     ]
+    page = _answer(
+        "A page of slots; while the database is away from memory, with asOf and Age", _ref("SlotList")
+    )
+    page["headers"] = {
+        "Age": {
+            "description": "seconds since asOf, where the answer comes from memory",
+            "schema": {"type": "integer"},
+        }
+    }
     return {
         "operationId": "listSlots",
         "summary": "Slots with their status",
         "parameters": parameters,
-        "responses": {"200": _answer("A page of slots", _ref("SlotList"))} | _problems(("404", "422", "503")),
+        "responses": {"200": page} | _problems(("404", "422", "503")),
     }
 
 
@@ -257,7 +274,8 @@ _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "the same key and body get the same answer",
+    "description": "the same key and body get the same answer, for a day; with another body 422; while the "
+    "first one is being worked on 409 `request-in-flight`, to be sent again after Retry-After",
     "schema": {"type": "string", "maxLength": 255},
 }
 _IF_MATCH = {

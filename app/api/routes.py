@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,13 +16,15 @@ from app.bookings.desk import Desk, run_again_on_conflict
 from app.bookings.forms import IdempotencyKey, ReserveRequest, UnreserveRequest
 from app.bookings.reserve import reserve
 from app.bookings.unreserve import unreserve
-from app.core.db import Database
+from app.core import metrics
+from app.core.db import Database, SqlAway
 from app.core.errors import FieldError, InvalidInput, Problem
 from app.core.forms import fit_text, read_json_object, validated
 from app.core.parts import part
 from app.slots import queries
 from app.slots.forms import SlotForm
 from app.slots.layout import Wish
+from app.slots.memory import Memory
 from app.slots.models import State
 
 LONGEST_KEY = 255
@@ -41,7 +44,7 @@ async def post_payment(request: Request) -> Response:
 
 
 async def get_parking(request: Request) -> Response:
-    """``GET /parking``: slots with their status, from the truth."""
+    """``GET /parking``: slots with their status, from the truth; while SQL is away from memory, dated."""
     given = models.canonical(dict(request.query_params), "slot")
     query = validated(models.ListQuery, given)
     wanted = queries.Filter(
@@ -59,13 +62,17 @@ async def get_parking(request: Request) -> Response:
         except ValueError as error:
             raise InvalidInput([FieldError("cursor", str(error))]) from None
 
-    async def look() -> queries.Page:
+    try:
         async with part(request, Database).look() as connection:
-            return await queries.slot_page(connection, wanted, query.start, query.limit, cursor)
-
-    page: queries.Page = await run_again_on_conflict(look)
-    if not page.slots:
-        await _refuse_unknown(request, wanted)
+            page = await queries.slot_page(connection, wanted, query.start, query.limit, cursor)
+        if not page.slots:
+            await _refuse_unknown(request, wanted)
+    except SqlAway:
+        held = await part(request, Memory).page(wanted, query.start, query.limit, cursor)
+        metrics.FROM_MEMORY.labels("parking").inc()
+        body = answers.slot_list(held.page, given, query.start, query.limit)
+        age_s = max(0, int(time.time() - held.as_of))
+        return JSONResponse(body | answers.from_memory(held), headers={"Age": str(age_s)})
     return JSONResponse(answers.slot_list(page, given, query.start, query.limit))
 
 

@@ -1,8 +1,9 @@
 """The attendant's desk: what stands where, what is to do, what just happened."""
 
 import time
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -13,33 +14,42 @@ from app.bookings import queries as bookings
 from app.bookings.desk import Desk
 from app.bookings.models import Reservation
 from app.core import words
+from app.core.db import SqlAway
 from app.core.ids import new_id
 from app.core.money import Money
 from app.core.parts import part
 from app.core.templating import environment
 from app.live.hub import Hub
+from app.live.picture import Picture
 from app.payments.fees import fee
 from app.payments.queries import price_of
 from app.slots import queries as slots
 from app.slots.layout import LaidSlot, Layout
 from app.slots.maps import LotMaps
-from app.slots.models import State
+from app.slots.memory import Memory
+from app.slots.models import STATES, State
 from app.slots.projections import count
 
-MOST_HITS, MOST_TASKS, MOST_ARRIVALS, MOST_EVENTS = 8, 20, 10, 20
+MOST_LOTS, MOST_HITS, MOST_TASKS, MOST_ARRIVALS, MOST_EVENTS = 50, 8, 20, 10, 20
+# From here on it is said how old a figure is.
+OLD_S = 6
 SOON = timedelta(minutes=30)
+Part = TypeVar("Part")
 _WHAT = {"reserved": "Reserved", "arrived": "Arrived", "left": "Left"}
 
 
 async def home(request: Request) -> views.HomePage:
     """The lots to choose from."""
     desk = part(request, Desk)
-    async with desk.database.look() as connection:
-        now = await desk.database.now(connection)
-        found = await slots.lots(connection, limit=50)
-        late = {
-            lot.id: len(await bookings.overdue(connection, lot.id or 0, now, MOST_TASKS)) for lot in found
-        }
+    late: dict[int | None, int] = {}
+    try:
+        async with desk.database.look() as connection:
+            now = await desk.database.now(connection)
+            found = await slots.lots(connection, limit=MOST_LOTS)
+            for lot in found:
+                late[lot.id] = len(await bookings.overdue(connection, lot.id or 0, now, MOST_TASKS))
+    except SqlAway:
+        found = part(request, Memory).lots("", MOST_LOTS)
     rows = []
     for lot in found:
         picture = await part(request, Hub).picture(lot.id or 0)
@@ -53,10 +63,20 @@ async def home(request: Request) -> views.HomePage:
                 reserved=None if counts is None else counts.reserved,
                 occupied=None if counts is None else counts.occupied,
                 closed=None if counts is None else counts.closed,
-                to_do=late[lot.id],
+                to_do=late.get(lot.id, 0),
+                age=_age(picture),
             )
         )
     return views.HomePage(account(request).name, tuple(rows))
+
+
+def _age(picture: Picture | None) -> str:
+    """How old a picture is, where that is more than a moment."""
+    age_s = None if picture is None else picture.age_s(time.time())
+    if picture is None or picture.as_of is None or age_s is None or age_s < OLD_S:
+        return ""
+    seen_at = datetime.fromtimestamp(picture.as_of, UTC)
+    return f"as of {words.clock_s(seen_at, picture.layout.lot.time_zone)}"
 
 
 async def lot_page(
@@ -85,14 +105,23 @@ async def lot_page(
         feed_url=f"/ws/lots/{code}",
         map=shown_map,
         legend=legends.legend(numbers),  # type: ignore[attr-defined]
-        results=await results(request, layout, request.query_params.get("q", "")),
-        todo=await todo(request, layout),
-        arriving=await arriving(request, layout),
-        just_now=await just_now(request, layout),
+        results=await _known(results(request, layout, request.query_params.get("q", ""))) or views.Results(),
+        todo=await _known(todo(request, layout)),
+        arriving=await _known(arriving(request, layout)),
+        just_now=await _known(just_now(request, layout)),
         slot=panel,
+        age_s=picture.age_s(time.time()) if picture else None,
         stylesheets=("css/map.css",),
         scripts=("js/map.js",),
     )
+
+
+async def _known(asked: Awaitable[Part]) -> Part | None:
+    """What SQL says; nothing while it is away."""
+    try:
+        return await asked
+    except SqlAway:
+        return None
 
 
 async def results(request: Request, layout: Layout, typed: str) -> views.Results:
@@ -169,7 +198,35 @@ async def just_now(request: Request, layout: Layout) -> views.JustNow:
 
 
 async def slot_panel(request: Request, layout: Layout, slot: LaidSlot, **said: str) -> views.SlotPanel:
-    """The chosen slot as it is now. ``said`` are ``notice``, ``conflict``, ``plate`` and ``plate_error``."""
+    """The chosen slot as it is now. ``said`` are ``notice``, ``conflict``, ``plate`` and ``plate_error``.
+
+    While SQL is away only its state is known, as the lot's picture has it.
+    """
+    try:
+        return await _slot_panel(request, layout, slot, **said)
+    except SqlAway:
+        picture = await part(request, Hub).picture(layout.lot_id)
+        if picture is None or slot.position >= len(picture.states):
+            raise
+        return views.SlotPanel(
+            lot_code=layout.lot.code,
+            name=slot.name,
+            position=slot.position,
+            area=slot.area_code,
+            state=STATES[picture.shown[slot.position]].value,  # type: ignore[arg-type]
+            facts=(),
+            actions=(),
+            day=None,
+            idempotency_key=new_id(),
+            version=-1,
+            away=True,
+            premium=slot.premium,
+            accessible=slot.accessible,
+            charging=slot.charging,
+        )
+
+
+async def _slot_panel(request: Request, layout: Layout, slot: LaidSlot, **said: str) -> views.SlotPanel:
     desk, zone = part(request, Desk), layout.lot.time_zone
     async with desk.database.look() as connection:
         now = await desk.database.now(connection)
@@ -190,6 +247,7 @@ async def slot_panel(request: Request, layout: Layout, slot: LaidSlot, **said: s
         day=day,
         idempotency_key=new_id(),
         version=version,
+        away=False,
         tag=", ".join(filter(None, [running.entity_given if running else "", over])),
         alert=over,
         owes=owes.text() if owes else "",

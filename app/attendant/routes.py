@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.attendant import desk_page, views
-from app.bookings import attend
+from app.bookings import attend, problems
 from app.bookings.desk import Desk
 from app.bookings.entity import what_is_wrong
 from app.bookings.forms import ReserveRequest, form_key
@@ -109,7 +109,7 @@ async def _release(desk: Desk, slot: LaidSlot, sent: dict[str, str]) -> str:
     async with desk.database.look() as connection:
         _, version, reservation = await slot_version(connection, slot.id)
     if reservation is None or version != _version(sent):
-        raise attend.changed_meanwhile(slot.identifier)
+        raise problems.changed_meanwhile(slot.identifier)
     done = await release(desk, reservation)
     return (
         f"Released, {done.fee.money.text()} to pay." if done.fee.amount_minor else "Released, nothing to pay."

@@ -36,7 +36,10 @@ def slot_url(lot_code: str, slot_name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LotRow:
-    """A lot to choose. Counts are None while they are not known; `to_do` is what waits for someone."""
+    """A lot to choose. Counts are None while they are not known; `to_do` is what waits for someone.
+
+    `age` says how old the counts are where that matters, such as "as of 14:10".
+    """
 
     code: str
     name: str
@@ -46,6 +49,7 @@ class LotRow:
     occupied: int | None
     closed: int | None
     to_do: int = 0
+    age: str = ""
 
     @property
     def url(self) -> str:
@@ -229,6 +233,7 @@ class SlotPanel:
     `tag` stands beside the name on the map ("HKR 4821, 47 min over").
     `conflict` is what happened meanwhile (answer 409); the panel then shows the slot as it is now.
     `notice` says what was just done. `version` goes back with each action: nobody acts on an old state.
+    `away`: only the state is known for the moment, nothing can be done, and the panel asks again.
     """
 
     lot_code: str
@@ -238,9 +243,10 @@ class SlotPanel:
     state: SlotState
     facts: tuple[Fact, ...]
     actions: tuple[Action, ...]
-    day: Day
+    day: Day | None
     idempotency_key: str
     version: int
+    away: bool = False
     alert: str = ""
     tag: str = ""
     owes: str = ""
@@ -269,7 +275,8 @@ class SlotPanel:
 class LotPage:
     """`attendant/lot.html`. `slot` is None while none is chosen; then `_slot.html` says how to choose one.
 
-    `stylesheets` and `scripts` are static paths that the map needs.
+    `stylesheets` and `scripts` are static paths that the map needs. `age_s` is the age of the states in
+    whole seconds. It, and each list, is None while it is not known.
     """
 
     code: str
@@ -282,10 +289,11 @@ class LotPage:
     map: Markup
     legend: Markup
     results: Results
-    todo: Todo
-    arriving: Arriving
-    just_now: JustNow
+    todo: Todo | None
+    arriving: Arriving | None
+    just_now: JustNow | None
     slot: SlotPanel | None
+    age_s: int | None = None
     stylesheets: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()
 

@@ -1,9 +1,8 @@
-"""What a booking needs of its process, and the last step of every change: telling Redis."""
+"""The counter at which slots are given out and taken back, as one process has it."""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,65 +10,88 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.bookings import records
+from app.bookings import problems, publishing
+from app.bookings.in_flight import InFlight
+from app.bookings.jobs import Again, Done, Job
+from app.bookings.ledger import Ledger
+from app.bookings.line import ATTEMPTS, Line
+from app.bookings.proposing import Proposals
+from app.bookings.records import Moved
+from app.bookings.results import Released, Reserved
 from app.core import metrics
+from app.core.clock import monotonic_s
 from app.core.db import Database, SqlAway, is_conflict
-from app.core.errors import Unavailable
-from app.core.redis import REDIS_IS_GONE
+from app.core.errors import Problem, Unavailable
+from app.slots.lagging import Lagging
 from app.slots.layout import Layouts
-from app.slots.status import LotKey, NotBuilt, OtherOrder, SlotChange, Status
+from app.slots.status import Status
 
 log = structlog.get_logger()
-ATTEMPTS = 5
+ROUNDS_BEFORE_503 = 20
+# `protocols.md`: for so long a key may be under way elsewhere, then whoever held it has lost it.
+KEY_LEASE_S = 10.0
+_LOOKS_AGAIN_S = 0.05
 
 
 @dataclass
 class Desk:
-    """The counter at which slots are given out and taken back."""
+    """What a booking needs of its process."""
 
     database: Database
     layouts: Layouts
     status: Status
     signing_key: bytes
-    applied: deque[int] = field(default_factory=deque)
+    ledger: Ledger = field(init=False)
+    line: Line = field(init=False)
+    in_flight: InFlight = field(init=False, default_factory=InFlight)
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """One unit of work, which first sweeps the outbox rows that Redis has seen."""
-        done = [self.applied.popleft() for _ in range(len(self.applied))]
-        try:
-            async with self.database.unit_of_work() as connection:
-                await records.delete_outbox(connection, done)
-                yield connection
-        except BaseException:
-            self.applied.extend(done)
-            raise
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.database, self.signing_key)
+        proposals = Proposals(self.status, self.layouts, Lagging(self.database))
+        self.line = Line(self.ledger, proposals, self.publish)
 
-    async def publish(self, moved: Iterable[records.Moved]) -> None:
-        """After the commit: Redis takes the new states and tells the viewers.
+    def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """One unit of work beside the line, for what is no booking."""
+        return self.ledger.transaction()
 
-        Whatever stands in the way is only noted: the outbox row stays, and the relay does it.
+    async def publish(self, moved: Iterable[Moved]) -> None:
+        """After the commit: Redis takes the new states and tells the viewers."""
+        await publishing.publish(self.status, self.ledger, moved)
+
+    async def served(
+        self, job: Job, when_lost: Callable[[], Awaitable[None]] | None = None
+    ) -> Reserved | Released | None:
+        """What a job comes to, after as many rounds as it takes; ``when_lost`` is told of each that was lost.
+
+        Raises Problems, 503 among them.
         """
-        by_lot: dict[LotKey, list[records.Moved]] = {}
-        for one in moved:
-            by_lot.setdefault(LotKey(one.lot_id, one.order_version), []).append(one)
-        for lot, changes in by_lot.items():
-            try:
-                await self._apply(lot, changes)
-            except (NotBuilt, OtherOrder) as reason:
-                log.info("status.apply_left_to_relay", lot=lot.lot_id, reason=type(reason).__name__)
-            except REDIS_IS_GONE as error:
-                metrics.REDIS_FAULTS.labels("apply").inc()
-                log.warning("status.redis_gone", step="apply", lot=lot.lot_id, error=repr(error))
+        began_s = monotonic_s()
+        rounds = 0
+        while rounds < ROUNDS_BEFORE_503:
+            outcome = await self.line.join(job)
+            if isinstance(outcome, Problem):
+                raise outcome
+            if isinstance(outcome, Done):
+                return outcome.answer
+            if outcome is Again.IN_FLIGHT:
+                await self._wait_for_key(job, began_s)
+            else:
+                rounds += 1
+                if when_lost is not None:
+                    await when_lost()
+        raise Unavailable("A free slot", retry_after_s=1)
 
-    async def _apply(self, lot: LotKey, changes: list[records.Moved]) -> None:
-        slots = [SlotChange(one.rank, one.version, one.class_number, one.state) for one in changes]
-        try:
-            await self.status.apply(lot, slots)
-        except NotBuilt:
-            # The epoch may have changed a moment ago: once more, with the new one.
-            await self.status.apply(lot, slots)
-        self.applied.extend(one.outbox_id for one in changes if one.outbox_id)
+    async def ended(self) -> None:
+        """Returns when everybody who waits has been served."""
+        await self.line.ended()
+
+    @staticmethod
+    async def _wait_for_key(job: Job, began_s: float) -> None:
+        """Another process works on the key of this job: only the key of a form is waited for."""
+        assert job.key is not None
+        if not job.key.waits or monotonic_s() - began_s > KEY_LEASE_S:
+            raise problems.request_in_flight()
+        await asyncio.sleep(_LOOKS_AGAIN_S)
 
 
 async def run_again_on_conflict(work: Any) -> Any:
@@ -81,12 +103,11 @@ async def run_again_on_conflict(work: Any) -> Any:
         try:
             return await work()
         except DBAPIError as error:
-            if is_conflict(error) and attempt < ATTEMPTS - 1:
-                metrics.SQL_RETRIES.inc()
-                await asyncio.sleep(0.005 * 2**attempt)
-                continue
-            raise
+            if not is_conflict(error):
+                raise
+            metrics.SQL_RETRIES.inc()
+            await asyncio.sleep(0.005 * 2**attempt)
         except SqlAway as error:
             log.error("sql.away", error=str(error))
             raise Unavailable("The database") from error
-    raise AssertionError("unreachable")
+    raise Unavailable("The database", retry_after_s=1)

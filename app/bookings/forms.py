@@ -20,11 +20,16 @@ LONGEST_FORM_KEY = 64
 
 @dataclass(frozen=True)
 class IdempotencyKey:
-    """Under which a caller may send the same request again and get the same answer."""
+    """Under which a caller may send the same request again and get the same answer.
+
+    ``waits``: while the first one is under way, the second waits for its answer instead of being told so:
+    whoever presses a button twice sees the page of the last press.
+    """
 
     caller: str
     key: str
     request_digest: str
+    waits: bool = False
 
 
 def billed_from(start: datetime | None, now: datetime) -> datetime:
@@ -42,7 +47,8 @@ def form_key(sent: Mapping[str, str], slot: str) -> IdempotencyKey | None:
         return None
     rest = sorted((name, value) for name, value in sent.items() if name != "idempotency_key")
     rest.append(("", slot))
-    return IdempotencyKey("browser", key, hashlib.sha256(repr(rest).encode()).hexdigest())
+    digest = hashlib.sha256(repr(rest).encode()).hexdigest()
+    return IdempotencyKey("browser", key, digest, waits=True)
 
 
 @dataclass(frozen=True)

@@ -83,3 +83,17 @@ class StoredAnswer(SQLModel, table=True):
     request_digest: str = Field(max_length=64)
     answer: Any = Field(sa_column=Column(JSON, nullable=False))
     created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+
+
+class BookingBatch(SQLModel, table=True):
+    """A transaction of bookings, so that who missed the answer to its commit can find out what became of it.
+
+    Whoever wants to know writes the same row as ``abandoned``: then it was not committed, and never will be.
+    """
+
+    __tablename__ = "booking_batch"
+    __table_args__ = (Index("booking_batch_created", "created_at"),)
+
+    id: str = Field(primary_key=True, max_length=36)
+    abandoned: bool = False
+    created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))

@@ -13,7 +13,8 @@ from app.slots.forms import SlotForm
 from app.slots.importers.plan import ImportPlan, LotPlan, Refusal
 from app.slots.layout import read_lot
 from app.slots.models import Lot
-from app.slots.relay import rebuild_lot, relay_slots
+from app.slots.rebuild import rebuild_lot
+from app.slots.relay import relay_slots
 from app.slots.status import LotKey, NotBuilt, OtherOrder
 
 log = structlog.get_logger()

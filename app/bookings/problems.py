@@ -60,6 +60,21 @@ def key_used_for_another_request() -> Problem:
     )
 
 
+def request_in_flight() -> Problem:
+    """409: a request under this key is being worked on; a moment later its answer is there."""
+    return Problem(
+        409,
+        "request-in-flight",
+        "This request is being worked on",
+        "Send it again in a second, with the same key: it gets the same answer.",
+        retry_after_s=1,
+    )
+
+
+def changed_meanwhile(slot: str) -> Problem:
+    return Problem(409, "changed-meanwhile", f"{slot} has changed", "Look at it again, then decide.")
+
+
 def no_tariff(lot: str) -> Problem:
     return Problem(409, "no-tariff", "This lot has no tariff", f"Set a price for {lot} first.")
 

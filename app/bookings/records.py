@@ -1,12 +1,26 @@
 """The statements of a booking's transaction. Each change of a slot checks the state that it expects."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    FromClause,
+    SmallInteger,
+    String,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import TypeEngine
 
 from app.bookings.models import Reservation, ReservationHistory
 from app.core import db
@@ -51,6 +65,47 @@ class SlotRow:
     state: State
     version: int
     reservation_id: str | None
+
+
+@dataclass(frozen=True)
+class Move:
+    """A slot on its way from one or two ``expected`` states to ``target``.
+
+    Where these are given, it must be of the class that was proposed, be held by that booking, and not have
+    changed since ``version`` was seen.
+    """
+
+    slot_id: int
+    expected: tuple[State, ...]
+    target: State
+    reservation_id: str | None
+    class_number: int | None = None
+    held_by: str | None = None
+    version: int | None = None
+
+    def row(self) -> dict[str, Any]:
+        return {
+            "moving_id": self.slot_id,
+            "expected": self.expected[0],
+            "or_expected": self.expected[-1],
+            "target": self.target,
+            "given_to": self.reservation_id,
+            "of_class": self.class_number,
+            "held_by": self.held_by,
+            "seen_version": self.version,
+        }
+
+
+_MOVE_COLUMNS: dict[str, TypeEngine[Any]] = {
+    "moving_id": BigInteger(),
+    "expected": String(),
+    "or_expected": String(),
+    "target": String(),
+    "given_to": String(),
+    "of_class": SmallInteger(),
+    "held_by": String(),
+    "seen_version": BigInteger(),
+}
 
 
 @dataclass(frozen=True)
@@ -101,12 +156,37 @@ _FREE_IN_CLASS = (
 )
 
 
-async def slot_by(connection: AsyncConnection, *, lock: Lock = Lock.NONE, **criteria: Any) -> SlotRow | None:
+async def slot_by(connection: AsyncConnection, **criteria: Any) -> SlotRow | None:
     """The slot with this ``id`` or ``identifier``."""
-    statement = _SLOT_ROW.where(*(_SLOT.c[name] == value for name, value in criteria.items()))
-    statement = _locking(connection, statement, lock)
-    row = (await connection.execute(statement)).mappings().one_or_none()
-    return None if row is None else SlotRow(**{**row, "state": State(row["state"])})
+    found = await _slots(connection, [_SLOT.c[name] == value for name, value in criteria.items()], Lock.NONE)
+    return found[0] if found else None
+
+
+async def slots_by_id(connection: AsyncConnection, ids: Sequence[int], lock: Lock) -> list[SlotRow]:
+    """These slots, locked in the order of their numbers; those that ``lock`` skips are left out."""
+    return await _slots(connection, [_SLOT.c.id.in_(ids)], lock) if ids else []
+
+
+async def slots_by_name(connection: AsyncConnection, identifiers: Sequence[str], lock: Lock) -> list[SlotRow]:
+    """As :func:`slots_by_id`, by identifier."""
+    return await _slots(connection, [_SLOT.c.identifier.in_(identifiers)], lock) if identifiers else []
+
+
+async def slots_by_rank(
+    connection: AsyncConnection, places: Sequence[tuple[int, int]], lock: Lock
+) -> list[SlotRow]:
+    """As :func:`slots_by_id`, by lot and rank."""
+    wanted = tuple_(_SLOT.c.lot_id, _SLOT.c.rank).in_(places)
+    return await _slots(connection, [wanted], lock) if places else []
+
+
+async def _slots(connection: AsyncConnection, conditions: list[Any], lock: Lock) -> list[SlotRow]:
+    statement = _locking(connection, _SLOT_ROW.where(*conditions).order_by(_SLOT.c.id), lock)
+    return [_slot_row(row) for row in (await connection.execute(statement)).mappings()]
+
+
+def _slot_row(row: Mapping[Any, Any]) -> SlotRow:
+    return SlotRow(**{**row, "state": State(row["state"])})
 
 
 async def lot_with_free(connection: AsyncConnection, class_filter: dict[str, Any]) -> int | None:
@@ -125,31 +205,49 @@ async def lot_with_free(connection: AsyncConnection, class_filter: dict[str, Any
     return None
 
 
-async def free_slot(
-    connection: AsyncConnection, lot_id: int | None, class_filter: dict[str, Any], lock: Lock
-) -> SlotRow | None:
-    """The nearest free slot that fits, standard before premium, straight from the truth.
+async def free_slots(
+    connection: AsyncConnection,
+    lot_id: int | None,
+    class_filter: dict[str, Any],
+    count: int,
+    but: Sequence[int],
+    lock: Lock,
+) -> list[SlotRow]:
+    """Up to ``count`` free slots that are not in ``but``, standard ones first, the nearest class first.
 
-    ``class_filter`` holds columns of ``slot_class``, and ``area`` for an area's code. Each class is looked
-    at by the partial index of free slots: its first entry is the nearest.
+    ``class_filter`` holds columns of ``slot_class`` and ``area``, a code. Each class is looked at by the
+    partial index of free slots: its first entry is the nearest.
     """
     if lot_id is None:
         lot_id = await lot_with_free(connection, class_filter)
     if lot_id is None:
-        return None
+        return []
     nearest = select(func.min(_STATE.c.rank)).where(*_FREE_IN_CLASS).correlate(_CLASS).scalar_subquery()
     kinds = _fitting(select(_CLASS.c.number, _CLASS.c.premium, nearest.label("nearest")), class_filter)
     rows = (await connection.execute(kinds.where(_CLASS.c.lot_id == lot_id))).all()
     having = sorted((row.premium, row.nearest, row.number) for row in rows if row.nearest is not None)
+    found: list[SlotRow] = []
     for _, _, number in having:
         statement = _SLOT_ROW.where(
-            _STATE.c.lot_id == lot_id, _STATE.c.class_number == number, _IS_FREE
+            _STATE.c.lot_id == lot_id,
+            _STATE.c.class_number == number,
+            _IS_FREE,
+            _STATE.c.slot_id.not_in(but),
         ).order_by(_STATE.c.rank)
-        chosen = _locking(connection, statement.limit(1), lock)
-        row = (await connection.execute(chosen)).mappings().one_or_none()
-        if row is not None:
-            return SlotRow(**{**row, "state": State(row["state"])})
-    return None
+        chosen = _locking(connection, statement.limit(count - len(found)), lock)
+        found += [_slot_row(row) for row in (await connection.execute(chosen)).mappings()]
+        if len(found) == count:
+            break
+    return found
+
+
+async def any_free(connection: AsyncConnection, lot_id: int | None, class_filter: dict[str, Any]) -> bool:
+    """Whether a slot is free in these classes, whoever holds its row."""
+    free = select(_STATE.c.slot_id).where(*_FREE_IN_CLASS)
+    statement = _fitting(select(_CLASS.c.lot_id), class_filter).where(free.correlate(_CLASS).exists())
+    if lot_id is not None:
+        statement = statement.where(_CLASS.c.lot_id == lot_id)
+    return (await connection.execute(statement.limit(1))).first() is not None
 
 
 def _fitting(statement: Any, class_filter: dict[str, Any]) -> Any:
@@ -170,63 +268,74 @@ def _locking(connection: AsyncConnection, statement: Any, lock: Lock) -> Any:
     return statement
 
 
-async def insert_reservation(connection: AsyncConnection, values: dict[str, Any]) -> bool:
-    """False where the slot or, in an exclusive lot, the entity has a booking."""
-    statement = db.insert(connection, Reservation).values(**values).on_conflict_do_nothing()
-    return bool((await connection.execute(statement)).rowcount)
+async def insert_reservations(connection: AsyncConnection, rows: list[dict[str, Any]]) -> set[str]:
+    """Those that were written; not where the slot or, in an exclusive lot, the entity has a booking."""
+    if not rows:
+        return set()
+    statement = db.insert(connection, Reservation).on_conflict_do_nothing().returning(RESERVATION.c.id)
+    return set((await connection.execute(statement, rows)).scalars())
 
 
-async def move_slot(
-    connection: AsyncConnection,
-    slot: SlotRow,
-    expected: tuple[State, ...],
-    target: State,
-    reservation_id: str | None,
-    now: datetime,
-    *,
-    class_number: int | None = None,
-    held_by: str | None = None,
-    version: int | None = None,
-) -> Moved | None:
-    """Takes a slot from one of the ``expected`` states to ``target``; ``None`` where it is in another.
+async def delete_reservations(connection: AsyncConnection, ids: Sequence[str]) -> None:
+    if ids:
+        await connection.execute(delete(RESERVATION).where(RESERVATION.c.id.in_(ids)))
 
-    Where these are given, it must be of the class that was proposed, be held by that booking, and not
-    have changed since ``version`` was seen.
+
+async def move_slots(
+    connection: AsyncConnection, moves: Sequence[Move], slots: Mapping[int, SlotRow], now: datetime
+) -> dict[int, Moved]:
+    """Moves every slot that is as its move expects, and notes for Redis what has moved.
+
+    Each slot may stand in ``moves`` once: a second row for it would be dropped silently.
     """
-    guards = []
-    if class_number is not None:
-        guards.append(_STATE.c.class_number == class_number)
-    if held_by is not None:
-        guards.append(_STATE.c.reservation_id == held_by)
-    if version is not None:
-        guards.append(_STATE.c.version == version)
-    changed = (
-        await connection.execute(
-            update(_STATE)
-            .where(_STATE.c.slot_id == slot.slot_id, _STATE.c.state.in_(expected), *guards)
-            .values(state=target, version=_STATE.c.version + 1, reservation_id=reservation_id)
-            .returning(_STATE.c.version, _STATE.c.class_number, _STATE.c.rank)
-        )
-    ).one_or_none()
-    if changed is None:
-        return None
-    created_at_us = int(now.timestamp() * 1_000_000)
-    outbox_id = (
-        await connection.execute(
-            insert(_OUTBOX)
-            .values(lot_id=slot.lot_id, slot_id=slot.slot_id, created_at_us=created_at_us)
-            .returning(_OUTBOX.c.id)
-        )
-    ).scalar_one()
-    return Moved(
-        lot_id=slot.lot_id,
-        order_version=slot.order_version,
-        rank=changed.rank,
-        version=changed.version,
-        class_number=changed.class_number,
-        state=target,
-        outbox_id=outbox_id,
+    if not moves:
+        return {}
+    assert len({move.slot_id for move in moves}) == len(moves)
+    given = db.given(connection, "moves", _MOVE_COLUMNS)
+    statement = (
+        update(_STATE)
+        .where(_STATE.c.slot_id == given.c.moving_id, *guards(given))
+        .values(state=given.c.target, version=_STATE.c.version + 1, reservation_id=given.c.given_to)
+        .returning(_STATE.c.slot_id, _STATE.c.version, _STATE.c.class_number, _STATE.c.rank)
     )
+    sent = {"moves": db.as_given([move.row() for move in moves])}
+    changed = {row.slot_id: row for row in await connection.execute(statement, sent)}
+    noted = await _note(connection, [slots[slot_id] for slot_id in changed], now)
+    return {
+        move.slot_id: Moved(
+            lot_id=slots[move.slot_id].lot_id,
+            order_version=slots[move.slot_id].order_version,
+            rank=changed[move.slot_id].rank,
+            version=changed[move.slot_id].version,
+            class_number=changed[move.slot_id].class_number,
+            state=move.target,
+            outbox_id=noted[move.slot_id],
+        )
+        for move in moves
+        if move.slot_id in changed
+    }
+
+
+def guards(given: FromClause) -> list[Any]:
+    """What a slot must be to be moved: the one barrier that two bookings of it can't both pass."""
+    return [
+        _STATE.c.state.in_((given.c.expected, given.c.or_expected)),
+        given.c.of_class.is_(None) | (_STATE.c.class_number == given.c.of_class),
+        given.c.held_by.is_(None) | (_STATE.c.reservation_id == given.c.held_by),
+        given.c.seen_version.is_(None) | (_STATE.c.version == given.c.seen_version),
+    ]
+
+
+async def _note(connection: AsyncConnection, slots: Sequence[SlotRow], now: datetime) -> dict[int, int]:
+    """A row in the outbox for each slot; returns their numbers."""
+    if not slots:
+        return {}
+    created_at_us = int(now.timestamp() * 1_000_000)
+    rows = [
+        {"lot_id": slot.lot_id, "slot_id": slot.slot_id, "created_at_us": created_at_us} for slot in slots
+    ]
+    statement = insert(_OUTBOX).returning(_OUTBOX.c.slot_id, _OUTBOX.c.id)
+    return {row.slot_id: row.id for row in await connection.execute(statement, rows)}
 
 
 def as_known(slot: SlotRow) -> Moved:
@@ -261,6 +370,22 @@ async def delete_outbox(connection: AsyncConnection, ids: list[int]) -> None:
         await connection.execute(delete(_OUTBOX).where(_OUTBOX.c.id.in_(ids)))
 
 
+async def active_by_id(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, Reservation]:
+    """The running ones of these bookings."""
+    if not ids:
+        return {}
+    rows = await connection.execute(select(RESERVATION).where(RESERVATION.c.id.in_(ids)))
+    return {row["id"]: Reservation(**row) for row in rows.mappings()}
+
+
+async def exclusive_of(connection: AsyncConnection, entities: Sequence[str]) -> list[Reservation]:
+    """The running bookings of these entities in exclusive lots."""
+    if not entities:
+        return []
+    theirs = select(RESERVATION).where(RESERVATION.c.entity.in_(entities), RESERVATION.c.exclusive)
+    return [Reservation(**row) for row in (await connection.execute(theirs)).mappings()]
+
+
 async def active(connection: AsyncConnection, **criteria: Any) -> Reservation | None:
     """The running booking that has these columns, if exactly one has."""
     statement = select(RESERVATION).where(*(RESERVATION.c[name] == value for name, value in criteria.items()))
@@ -280,10 +405,17 @@ async def ended(connection: AsyncConnection, **criteria: Any) -> ReservationHist
     return None if row is None else ReservationHistory(**row)
 
 
-async def end_reservation(connection: AsyncConnection, booking: Reservation, **ending: Any) -> bool:
-    """Moves a running booking to the history; false where somebody else has."""
-    removed = await connection.execute(delete(RESERVATION).where(RESERVATION.c.id == booking.id))
-    if removed.rowcount != 1:
-        return False
-    await connection.execute(insert(HISTORY).values(**booking.model_dump(), **ending))
-    return True
+async def end_reservations(connection: AsyncConnection, histories: list[dict[str, Any]]) -> None:
+    """Moves running bookings to the history, with what is known of their end."""
+    if not histories:
+        return
+    ids = [history["id"] for history in histories]
+    removed = await connection.execute(delete(RESERVATION).where(RESERVATION.c.id.in_(ids)))
+    assert removed.rowcount == len(ids), "a booking whose slot was moved away from it in this transaction"
+    await connection.execute(insert(HISTORY), histories)
+
+
+async def note_arrivals(connection: AsyncConnection, ids: Sequence[str], now: datetime) -> None:
+    """The cars of these bookings stand there now."""
+    if ids:
+        await connection.execute(update(RESERVATION).where(RESERVATION.c.id.in_(ids)).values(arrived_at=now))

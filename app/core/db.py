@@ -7,33 +7,62 @@ read-only connection of their own. On PostgreSQL both are READ COMMITTED on the 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, TypeDecorator, event, func, select
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    FromClause,
+    Integer,
+    TypeDecorator,
+    event,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
+from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel
 
-from app.core.clock import Clock, SystemClock
+from app.core.clock import Clock, SystemClock, monotonic_s
+from app.core.pulse import Pulse
 
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 10
-POOL_TIMEOUT_S = 15.0
-STATEMENT_TIMEOUT_MS = 15_000
+POOL_TIMEOUT_S = 8.0
+CONNECT_TIMEOUT_S = 5.0
+STATEMENT_TIMEOUT_MS = 8_000
+# A server that hangs ends no statement: then this side gives up.
+ANSWER_TIMEOUT_S = 10.0
+# Who waits for a row is told in time to be tried again; a process that stands still in the middle of a
+# transaction keeps its rows, and the keys of its requests, for no longer than the second of these.
+LOCK_TIMEOUT_MS = 2_000
+IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
+# After SQL has not answered in time, nobody waits for it again for so long.
+REST_S = 1.0
 # SQLite numbers rows by itself only where the type is INTEGER.
 BigKey = BigInteger().with_variant(Integer, "sqlite")
 # SQLSTATE classes: connection, resources, operator's intervention, and a statement that took too long.
 _GONE_STATES = ("08", "53", "57")
+# A standby, or a primary that still recovers.
+_READ_ONLY_STATE = "25006"
 
 
 class SqlAway(Exception):
-    """SQL can't be reached, or not in time. Nothing of what was asked has been committed for certain."""
+    """SQL can't be reached, or not in time. Nothing of what was asked has been committed."""
+
+
+class CommitUnknown(SqlAway):
+    """The commit was sent, and whether it took place was not answered."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -61,29 +90,73 @@ class Database:
         self.is_sqlite = url.startswith("sqlite")
         self._clock = clock
         self._turn = asyncio.Lock()
+        self._rests_until_s = 0.0
         if self.is_sqlite:
             self._writer = _sqlite_engine(url, read_only=False)
             self._reader = _sqlite_engine(url, read_only=True)
+            self._asker = _sqlite_engine(url, read_only=True)
         else:
             self._writer = self._reader = _postgresql_engine(url)
+            self._asker = _postgresql_engine(url)
+        self.pulse = Pulse(self._ask)
 
     @asynccontextmanager
     async def unit_of_work(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction: leaving commits it, an exception rolls it back. SqlAway where SQL is away."""
-        with _saying_that_sql_is_away():
+        """One transaction: leaving commits it, an exception rolls it back.
+
+        Raises SqlAway where SQL is away, then nothing was committed; CommitUnknown where nobody knows.
+        """
+        with self._saying_that_sql_is_away():
             if not self.is_sqlite:
-                async with self._writer.begin() as connection:
+                async with self._transaction() as connection:
                     yield connection
                 return
-            async with self._turn, self._writer.begin() as connection:
+            async with self._turn, self._transaction() as connection:
                 yield connection
 
     @asynccontextmanager
     async def look(self) -> AsyncIterator[AsyncConnection]:
-        """A connection that only reads. SqlAway where SQL does not answer."""
-        with _saying_that_sql_is_away():
-            async with self._reader.connect() as connection:
+        """A connection that only reads. SqlAway where SQL does not answer; at once, where the pulse knows."""
+        with self._saying_that_sql_is_away():
+            async with self.pulse.reading(), self._reader.connect() as connection:
                 yield connection
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+        async with self._writer.connect() as connection:
+            transaction = await connection.begin()
+            try:
+                yield connection
+            except (OSError, TimeoutError):
+                # Nobody waits a second time for a server that does not answer.
+                await connection.invalidate()
+                raise
+            except BaseException:
+                # What cut the connection has rolled it back as well; the first error is the one to tell.
+                with suppress(DBAPIError, OSError, TimeoutError):
+                    await transaction.rollback()
+                raise
+            try:
+                await transaction.commit()
+            except (DBAPIError, OSError, TimeoutError) as error:
+                if isinstance(error, DBAPIError) and not _is_away(error):
+                    raise
+                with suppress(DBAPIError, OSError, TimeoutError):
+                    await connection.invalidate()
+                raise CommitUnknown(str(error)) from error
+
+    @contextmanager
+    def _saying_that_sql_is_away(self) -> Iterator[None]:
+        if monotonic_s() < self._rests_until_s:
+            raise SqlAway("SQL did not answer a moment ago")
+        try:
+            yield
+        except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
+            if isinstance(error, DBAPIError) and not _is_away(error):
+                raise
+            if _hangs(error):
+                self._rests_until_s = monotonic_s() + REST_S
+            raise SqlAway(str(error)) from error
 
     async def now(self, connection: AsyncConnection) -> datetime:
         """The database's own time; it alone decides what is due or expired."""
@@ -97,16 +170,19 @@ class Database:
     async def close(self) -> None:
         await self._writer.dispose()
         await self._reader.dispose()
+        await self._asker.dispose()
+
+    async def _ask(self) -> None:
+        """A question that takes no time, but that a locked file leaves unanswered."""
+        async with self._asker.connect() as connection:
+            await connection.execute(text("SELECT 1 FROM sqlite_master" if self.is_sqlite else "SELECT 1"))
 
 
-@contextmanager
-def _saying_that_sql_is_away() -> Iterator[None]:
-    try:
-        yield
-    except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
-        if isinstance(error, DBAPIError) and not _is_away(error):
-            raise
-        raise SqlAway(str(error)) from error
+def _hangs(error: Exception) -> bool:
+    """Whether time was lost with waiting; a server that refuses at once costs nothing to ask again."""
+    return isinstance(error, TimeoutError | PoolTimeout) or isinstance(
+        getattr(error, "orig", None), TimeoutError
+    )
 
 
 def _is_away(error: DBAPIError) -> bool:
@@ -115,6 +191,7 @@ def _is_away(error: DBAPIError) -> bool:
     return (
         error.connection_invalidated
         or state[:2] in _GONE_STATES
+        or state == _READ_ONLY_STATE
         or (not state and isinstance(error, OperationalError | InterfaceError | InternalError))
     )
 
@@ -125,12 +202,32 @@ def insert(connection: AsyncConnection, table: type[SQLModel]) -> Any:
     return dialect.insert(table.__table__)  # type: ignore[attr-defined]
 
 
+def given(connection: AsyncConnection, parameter: str, columns: Mapping[str, TypeEngine[Any]]) -> FromClause:
+    """Rows that come with the statement, as a table of these columns.
+
+    They are bound under ``parameter`` as :func:`as_given` writes them: one statement, however many rows.
+    """
+    if connection.dialect.name == "postgresql":
+        kinds = ", ".join(f"{name} {kind.compile(connection.dialect)}" for name, kind in columns.items())
+        source = f"SELECT * FROM jsonb_to_recordset(CAST(:{parameter} AS jsonb)) AS given({kinds})"  # noqa: S608
+    else:
+        parts = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in columns)
+        source = f"SELECT {parts} FROM json_each(:{parameter})"  # noqa: S608
+    return text(source).columns(**columns).subquery("given")
+
+
+def as_given(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows of :func:`given`; their values are numbers, text or nothing."""
+    return json.dumps([dict(row) for row in rows])
+
+
 def is_conflict(error: DBAPIError) -> bool:
     """Whether a transaction lost to another one and may be run again as it is.
 
-    Also where both made the same thing new (23505): the one that runs again finds it.
+    Also where both made the same thing new (23505), when the one that runs again finds it; and where it
+    waited too long for a row (55P03).
     """
-    return getattr(error.orig, "sqlstate", None) in ("40001", "40P01", "23505")
+    return getattr(error.orig, "sqlstate", None) in ("40001", "40P01", "23505", "55P03")
 
 
 def _sqlite_engine(url: str, *, read_only: bool) -> AsyncEngine:
@@ -163,7 +260,8 @@ def _postgresql_engine(url: str) -> AsyncEngine:
     settings = {
         "application_name": "lotline",
         "statement_timeout": str(STATEMENT_TIMEOUT_MS),
-        "idle_in_transaction_session_timeout": str(STATEMENT_TIMEOUT_MS),
+        "lock_timeout": str(LOCK_TIMEOUT_MS),
+        "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
         "timezone": "UTC",
         "synchronous_commit": "on",
     }
@@ -175,5 +273,9 @@ def _postgresql_engine(url: str) -> AsyncEngine:
         pool_timeout=POOL_TIMEOUT_S,
         hide_parameters=True,
         isolation_level="READ COMMITTED",
-        connect_args={"server_settings": settings, "timeout": 5},
+        connect_args={
+            "server_settings": settings,
+            "timeout": CONNECT_TIMEOUT_S,
+            "command_timeout": ANSWER_TIMEOUT_S,
+        },
     )

@@ -28,9 +28,49 @@ PICKED_BY_SQL = Counter(
     registry=REGISTRY,
 )
 REDIS_FAULTS = Counter("lotline_redis_faults_total", "Redis did not answer", ["step"], registry=REGISTRY)
+BATCH_SIZE = Histogram(
+    "lotline_batch_size",
+    "Requests that went together in one transaction",
+    registry=REGISTRY,
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+)
+SERVED_ALONE = Counter(
+    "lotline_served_alone_total",
+    "Requests that got a transaction of their own after one with others",
+    ["reason"],
+    registry=REGISTRY,
+)
+COMMITS_ASKED_AFTER = Counter(
+    "lotline_commits_asked_after_total",
+    "Commits that were not answered, by what had become of them",
+    ["found"],
+    registry=REGISTRY,
+)
+SQL_ANSWERS = Gauge("lotline_sql_answers", "Whether SQL answered when it was asked last", registry=REGISTRY)
+FROM_MEMORY = Counter(
+    "lotline_from_memory_total",
+    "What was answered from memory while SQL was away",
+    ["what"],
+    registry=REGISTRY,
+)
 SQL_RETRIES = Counter("lotline_sql_retries_total", "Transactions run again", registry=REGISTRY)
 OUTBOX_LAG = Gauge("lotline_outbox_lag_seconds", "Age of the oldest unapplied change", registry=REGISTRY)
+LEASES_EXPIRED = Counter(
+    "lotline_leases_expired_total", "Proposed slots that went back by themselves", registry=REGISTRY
+)
 REBUILDS = Counter("lotline_rebuilds_total", "Lots whose status was rebuilt", registry=REGISTRY)
+RELAYED = Counter(
+    "lotline_relayed_rows_total", "Changes that another process had left in the outbox", registry=REGISTRY
+)
+LOTS_SCRUBBED = Counter(
+    "lotline_lots_scrubbed_total", "Lots whose status was compared with SQL", registry=REGISTRY
+)
+SCRUB_ROUND_AGE = Gauge(
+    "lotline_scrub_round_age_seconds", "Time since the last full round of the scrub", registry=REGISTRY
+)
+SCRUB_FINDINGS = Counter(
+    "lotline_scrub_findings_total", "Places where Redis was not true to SQL", ["kind"], registry=REGISTRY
+)
 VIEWERS = Gauge("lotline_viewers", "Open live connections", ["projection"], registry=REGISTRY)
 FRAMES = Counter("lotline_frames_total", "Frames sent to viewers", ["kind"], registry=REGISTRY)
 RESYNCS = Counter("lotline_resyncs_total", "Fresh snapshots taken", ["reason"], registry=REGISTRY)

@@ -7,7 +7,6 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from app.bookings.desk import Desk
 from app.bookings.paths import lot_in_path, lot_of_socket
 from app.core.db import SqlAway
 from app.core.parts import part
@@ -26,7 +25,7 @@ from app.display.views import (
 from app.live.hub import Hub
 from app.live.picture import Picture
 from app.live.sockets import serve
-from app.payments.queries import price_in_force
+from app.payments.prices import Prices
 from app.slots.layout import Layout
 from app.slots.projections import Counts, count
 
@@ -36,7 +35,6 @@ async def wall(request: Request) -> Response:
     layout = await lot_in_path(request)
     picture = await part(request, Hub).picture(layout.lot_id)
     layout = layout if picture is None else picture.layout
-    as_of = picture.as_of if picture is not None else None
     view = WallView(
         lot_code=layout.lot.code,
         lot_name=layout.lot.name,
@@ -44,7 +42,7 @@ async def wall(request: Request) -> Response:
         clock=clock(datetime.now(UTC), layout.lot.time_zone),
         feed_url=f"/ws/display/{layout.lot.code}",
         layout_version=layout.lot.layout_version,
-        age_s=None if as_of is None else max(0, int(time.time() - as_of)),
+        age_s=None if picture is None else picture.age_s(time.time()),
         cells=cells(
             layout, None if picture is None else count(picture), await premium_lines(request, layout.lot_id)
         ),
@@ -76,10 +74,9 @@ class WallProjection:
 
 
 async def premium_lines(connection: HTTPConnection, lot_id: int) -> tuple[str, ...]:
-    """What stands under the word Premium: its price, where SQL can be asked for it."""
+    """What stands under the word Premium: its price, where it is known."""
     try:
-        async with part(connection, Desk).database.look() as sql:
-            price = await price_in_force(sql, lot_id, None, premium=True)
+        price = await part(connection, Prices).of_lot(lot_id, premium=True)
     except SqlAway:
         return ()
     return (f"{price.per_hour.text()} an hour",) if price else ()

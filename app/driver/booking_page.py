@@ -1,6 +1,7 @@
 """A booking's page: what its holder sees while it runs, and after."""
 
 import io
+import time
 from datetime import datetime, timedelta
 
 import segno
@@ -59,6 +60,7 @@ async def booking_page(request: Request) -> BookingPage:
         link=link,
         booked_text=f"Booked until {words.clock(facts.until, lot.time_zone, now)}" if facts.until else "",
         feed_url=f"/ws/lots/{lot.code}" if running else "",
+        age_s=picture.age_s(time.time()) if picture else None,
     )
 
 

@@ -1,5 +1,6 @@
 """A lot's page: its map, its list, its legend, and the panel beside them."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import quote
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from app.bookings import problems
 from app.bookings.desk import Desk
 from app.bookings.queries import booking
+from app.core.db import SqlAway
 from app.core.errors import Unavailable
 from app.core.parts import part
 from app.core.templating import environment
@@ -17,6 +19,7 @@ from app.driver import cookies, lots, panel
 from app.driver.views import FreeList, ListedArea, ListedSlot, LotPage, NextStep, Notice, Panel
 from app.live.hub import Hub
 from app.live.picture import Picture
+from app.payments.prices import Prices
 from app.payments.queries import price_in_force
 from app.slots.layout import LaidSlot, Layout
 from app.slots.maps import LotMaps
@@ -61,6 +64,7 @@ async def lot_page(request: Request, layout: Layout, shown: Panel | None = None)
         panel=shown,
         free_list=_free_list(layout, picture, counts, shown),
         any_free=counts.free > 0,
+        age_s=picture.age_s(time.time()),
     )
 
 
@@ -95,10 +99,16 @@ async def panel_for(
             return panel.mine(layout, slot, token)
         return panel.unavailable(layout, slot, picture.states[slot.position])
     desk = part(request, Desk)
-    async with desk.database.look() as connection:
-        area_id = next((one.id for one in layout.areas if one.code == slot.area_code), None)
-        price = await price_in_force(connection, layout.lot_id, area_id, premium=slot.premium)
-        now = await desk.database.now(connection)
+    try:
+        async with desk.database.look() as connection:
+            area_id = next((one.id for one in layout.areas if one.code == slot.area_code), None)
+            price = await price_in_force(connection, layout.lot_id, area_id, premium=slot.premium)
+            now = await desk.database.now(connection)
+    except SqlAway:
+        if sent.get("tried"):
+            # What was typed stays where it is.
+            raise
+        return panel.away(layout, slot)
     if price is None:
         raise problems.no_tariff(layout.lot.code)
     shown = panel.book(layout, slot, price, panel.Choices.read(sent), now, errors, notice)
@@ -129,20 +139,28 @@ def nearest_free(layout: Layout, picture: Picture) -> LaidSlot | None:
 
 
 async def _prices(request: Request, layout: Layout) -> str:
-    async with part(request, Desk).database.look() as connection:
-        price = await price_in_force(connection, layout.lot_id, None, premium=False)
+    try:
+        price = await part(request, Prices).of_lot(layout.lot_id, premium=False)
+    except SqlAway:
+        price = None
     if price is None:
         return ""
     return f"{price.per_increment.text()} per started {price.increment_s // 60} min"
 
 
 async def mine(request: Request, layout: Layout) -> dict[int, str]:
-    """Positions that this browser's running bookings hold here, each with the secret of its booking."""
+    """Positions that this browser's running bookings hold here, each with the secret of its booking.
+
+    While SQL is away none is known.
+    """
     known = cookies.reservations(request)
     if not known:
         return {}
-    async with part(request, Desk).database.look() as connection:
-        found = {token: await booking(connection, one) for token, one in known.items()}
+    try:
+        async with part(request, Desk).database.look() as connection:
+            found = {token: await booking(connection, one) for token, one in known.items()}
+    except SqlAway:
+        return {}
     held = {}
     for token, one in found.items():
         if one is not None and one.running is not None and one.running.lot_id == layout.lot_id:

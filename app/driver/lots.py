@@ -1,20 +1,23 @@
 """The lots as a driver chooses among them."""
 
 import asyncio
+import time
+from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
 from starlette.requests import HTTPConnection
 
-from app.bookings.desk import Desk, run_again_on_conflict
+from app.core.db import Database, SqlAway
 from app.core.parts import part
 from app.core.templating import render
 from app.driver.views import LotList, LotRow
 from app.live.hub import Hub
 from app.live.picture import Picture
 from app.payments.fees import Price
-from app.payments.queries import lot_prices
+from app.payments.prices import Prices
 from app.slots import queries
 from app.slots.layout import Layout
+from app.slots.memory import Memory
 from app.slots.models import Lot
 from app.slots.projections import Counts, count
 
@@ -24,16 +27,20 @@ MOST_LOTS = 50
 
 async def lot_list(request: HTTPConnection, search: str, chosen: str = "") -> LotList:
     """Lots by name with their figures; with ``chosen`` marked."""
-    desk, search = part(request, Desk), search[:LONGEST_SEARCH].strip().replace("\x00", "")
-
-    async def look() -> tuple[list[Lot], bool, dict[int, Price]]:
-        async with desk.database.look() as connection:
-            found = await queries.lots(connection, search, MOST_LOTS)
-            any_at_all = bool(found) or bool(await queries.lots(connection, limit=1))
-            return found, any_at_all, await lot_prices(connection, [lot.id or 0 for lot in found])
-
-    found, any_at_all, prices = await run_again_on_conflict(look)
-    rows = await asyncio.gather(*(_row(request, lot, prices.get(lot.id or 0), chosen) for lot in found))
+    search = search[:LONGEST_SEARCH].strip().replace("\x00", "")
+    found, any_at_all = await _found(request, search)
+    prices = await _prices(request, found)
+    pictures = await asyncio.gather(*(part(request, Hub).picture(lot.id or 0) for lot in found))
+    rows = [
+        row(
+            lot,
+            None if picture is None else count(picture),
+            prices.get(lot.id or 0),
+            chosen=lot.code == chosen,
+        )
+        for lot, picture in zip(found, pictures, strict=True)
+    ]
+    ages = [age_s for one in pictures if one is not None and (age_s := one.age_s(time.time())) is not None]
     asked = {name: value for name, value in (("q", search), ("chosen", chosen)) if value}
     return LotList(
         rows=tuple(rows),
@@ -41,12 +48,25 @@ async def lot_list(request: HTTPConnection, search: str, chosen: str = "") -> Lo
         lots_at_all=int(any_at_all),
         refresh_url="/lots" + (f"?{urlencode(asked)}" if asked else ""),
         search_url="/lots" + (f"?{urlencode({'chosen': chosen})}" if chosen else ""),
+        age_s=max(ages, default=None),
     )
 
 
-async def _row(request: HTTPConnection, lot: Lot, price: Price | None, chosen: str) -> LotRow:
-    picture = await part(request, Hub).picture(lot.id or 0)
-    return row(lot, None if picture is None else count(picture), price, chosen=lot.code == chosen)
+async def _found(request: HTTPConnection, search: str) -> tuple[list[Lot], bool]:
+    """The lots that match, and whether there is any lot at all; while SQL is away, of those in memory."""
+    try:
+        async with part(request, Database).look() as connection:
+            found = await queries.lots(connection, search, MOST_LOTS)
+            return found, bool(found) or bool(await queries.lots(connection, limit=1))
+    except SqlAway:
+        return part(request, Memory).lots(search, MOST_LOTS), True
+
+
+async def _prices(request: HTTPConnection, lots: Sequence[Lot]) -> dict[int, Price]:
+    try:
+        return await part(request, Prices).of_lots([lot.id or 0 for lot in lots])
+    except SqlAway:
+        return {}
 
 
 def row(lot: Lot, counts: Counts | None, price: Price | None, *, chosen: bool = False) -> LotRow:

@@ -176,6 +176,19 @@ def unavailable(layout: Layout, slot: LaidSlot, code: int) -> Panel:
     )
 
 
+def away(layout: Layout, slot: LaidSlot) -> Panel:
+    """Nothing can be booked just now; the panel asks again by itself."""
+    url = f"/lots/{quote(layout.lot.code)}/slots/{quote(slot.name, safe='')}"
+    return Panel(
+        kind="away",
+        title="Booking is not possible for the moment.",
+        text="The map shows the lot as it was last known. This asks again by itself.",
+        slot=_slot(layout, slot, None),
+        next_step=NextStep("", "Try again", url),
+        refresh_url=url,
+    )
+
+
 def book(
     layout: Layout,
     slot: LaidSlot,

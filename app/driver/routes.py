@@ -13,6 +13,7 @@ from app.bookings.paths import lot_in_path, lot_of_socket, slot_in_path
 from app.bookings.records import slot_by
 from app.bookings.reserve import reserve
 from app.bookings.unreserve import release
+from app.core.db import SqlAway
 from app.core.errors import InvalidInput, Problem
 from app.core.forms import read_form
 from app.core.parts import part
@@ -23,7 +24,7 @@ from app.driver.lots import MOST_LOTS, ListProjection
 from app.driver.lots import lot_list as lot_list_view
 from app.driver.views import LotsPage, Notice, Panel
 from app.live.hub import Hub
-from app.live.sockets import serve
+from app.live.sockets import TRY_AGAIN_LATER, serve
 from app.slots.layout import LaidSlot, Layout, Layouts
 from app.slots.models import State
 from app.slots.projections import MapProjection
@@ -179,7 +180,11 @@ async def list_feed(socket: WebSocket) -> None:
     """``/ws/lots?codes=a,b``: the figures of several lots."""
     layouts = part(socket, Layouts)
     codes = socket.query_params.get("codes", "").split(",")[:MOST_LOTS]
-    found = [await layouts.id_of(code) for code in codes]
+    try:
+        found = [await layouts.id_of(code) for code in codes]
+    except SqlAway:
+        await socket.close(TRY_AGAIN_LATER)
+        return
     await serve(socket, part(socket, Hub), [one for one in found if one is not None], ListProjection())
 
 

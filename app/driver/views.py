@@ -82,6 +82,7 @@ class LotList:
     """For `driver/_lot_list.html`; `lots_at_all` counts without the search.
 
     `refresh_url` answers with this fragment as it is; `search_url` does so for what is added to it as `q`.
+    `age_s` is the age of the oldest figure in whole seconds, None while it is not known.
     """
 
     rows: tuple[LotRow, ...]
@@ -89,6 +90,7 @@ class LotList:
     lots_at_all: int
     refresh_url: str
     search_url: str = "/"
+    age_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +176,12 @@ class Panel:
     """For `driver/_panel.html`: what the sheet says.
 
     `choose`: no slot yet. `book`: `slot` and `form`. `unavailable`: `slot` is not free, `title` says why.
+    `away`: `slot` can't be booked for the moment, and `refresh_url` is asked again.
     `full`, `closed`: of the lot, with `next_step` towards another one where there is one.
     `title` and `text` are for all but `book`; a `book` may be of a slot that is `gone` since it was opened.
     """
 
-    kind: Literal["choose", "book", "unavailable", "full", "closed"]
+    kind: Literal["choose", "book", "unavailable", "away", "full", "closed"]
     title: str = ""
     text: str = ""
     notice: Notice | None = None
@@ -186,6 +189,7 @@ class Panel:
     form: BookingForm | None = None
     next_step: NextStep | None = None
     gone: bool = False
+    refresh_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +225,8 @@ class FreeList:
 class LotPage:
     """For `driver/lot.html`. `subtitle` is the phone's short line, `hours_and_price` joins it on a desk.
 
-    `legend` counts the states, `legend_attributes` (on a desk only) the free slots by kind.
+    `legend` counts the states, `legend_attributes` (on a desk only) the free slots by kind. `age_s` is the
+    age of the states in whole seconds, None while it is not known.
     """
 
     code: str
@@ -238,6 +243,7 @@ class LotPage:
     legend_attributes: Markup = NOTHING
     keys_hint: str = "Arrow keys move between slots, Enter opens one"
     any_free: bool = True
+    age_s: int | None = None
     stylesheets: tuple[str, ...] = ("css/map.css",)
     scripts: tuple[str, ...] = ("js/map.js",)
 
@@ -329,6 +335,7 @@ class BookingPage:
     booked_text: str = ""
     notice: Notice | None = None
     feed_url: str = ""
+    age_s: int | None = None
     stylesheets: tuple[str, ...] = ("css/map.css",)
     scripts: tuple[str, ...] = ("js/map.js",)
 
@@ -366,6 +373,14 @@ class ErrorPage:
     button_url: str = "/"
     reference: str = ""
 
+
+NOT_SHOWN = ErrorPage(
+    503,
+    "This page cannot be shown for the moment",
+    "Nothing was changed, and bookings that you have stay as they are. Try again in a few seconds.",
+    button="Try again",
+)
+"""A page that was only to be read, while what it is read from is away."""
 
 ERROR_PAGES: dict[int, ErrorPage] = {
     page.status: page

@@ -10,6 +10,7 @@ import logging
 import random
 import sqlite3
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
     from app.bookings.desk import Desk
     from app.core.db import Database
     from app.slots.importers import ImportDefaults, ImportPlan, Refusal
+    from app.slots.scrub import Finding
 
 DEMO_LOT = "riverside"
 DEMO_TIME_ZONE = "America/New_York"
 DEMO_CURRENCY = "USD"
+
+_COME_BACK_S = 0.1
 
 OnProgress = Callable[[int, int], None]
 
@@ -173,21 +177,43 @@ async def rebuild(settings: Settings, on_progress: OnProgress) -> int:
 
 
 async def _rebuild(settings: Settings, on_progress: OnProgress) -> int:
-    from sqlmodel import col, select
-
-    from app.slots.models import Lot
-    from app.slots.relay import rebuild_lot
+    from app.slots.rebuild import lot_ids, rebuild_all, rebuild_lot
+    from app.slots.status import NotBuilt, OtherOrder
 
     async with _desk(settings) as desk:
-        epoch = await desk.status.begin_epoch()
-        async with desk.database.look() as connection:
-            lot_ids = list((await connection.execute(select(Lot.id).order_by(col(Lot.id)))).scalars())
-        for number, lot_id in enumerate(lot_ids, start=1):
-            if lot_id is not None:
-                await rebuild_lot(desk.database, desk.status, lot_id)
-            on_progress(number, len(lot_ids))
-        await desk.status.mark_built(epoch)
-    return len(lot_ids)
+        left = deque(await lot_ids(desk.database))
+        count = len(left)
+        while left:
+            try:
+                await rebuild_lot(desk.database, desk.status, left[0])
+            except (NotBuilt, OtherOrder):
+                # A worker is at it, or begins an epoch: the others first.
+                left.rotate(-1)
+                await asyncio.sleep(_COME_BACK_S)
+                continue
+            left.popleft()
+            on_progress(count - len(left), count)
+        await rebuild_all(desk.database, desk.status)
+    return count
+
+
+async def scrub(settings: Settings, on_progress: OnProgress) -> "list[Finding]":
+    """Compares every lot in Redis with SQL, mends what is wrong, and returns what that was.
+
+    Raises RedisAway where Redis does not answer, and ValueError where the status is not built.
+    """
+    from app.core.redis import REDIS_IS_GONE
+    from app.launch.plain_words import RedisAway
+    from app.slots.scrub import scrub_all
+    from app.slots.status import NotBuilt
+
+    try:
+        async with _desk(settings) as desk:
+            return await scrub_all(desk.database, desk.status, on_progress)
+    except NotBuilt as reason:
+        raise ValueError("The status is not built: start bin/run, or type bin/lotline rebuild.") from reason
+    except REDIS_IS_GONE as error:
+        raise RedisAway(str(error)) from error
 
 
 async def run_simulation(

@@ -10,12 +10,16 @@ from typing import Any
 import structlog
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from app.core.redis import REDIS_IS_GONE
 
 log = structlog.get_logger()
 FIRST_RETRY_S = 0.1
 LONGEST_RETRY_S = 2.0
+# After so long without a word the server is asked for one, and after as long again taken to be gone: a
+# connection whose other end has vanished says nothing by itself.
+QUIET_S = 3.0
 _LOT = re.compile(rb"lot:\{(\d+)\}:feed")
 
 OnMessage = Callable[[int, dict[str, Any]], None]
@@ -36,10 +40,15 @@ class Subscription:
         self._on_lost = on_lost
         self._lots: dict[int, asyncio.Event] = {}
         self._pubsub: PubSub | None = None
+        self._sending = asyncio.Lock()
+        self._is_lost = False
 
     async def watch(self, lot_id: int, wait_s: float = 1.0) -> bool:
         """Subscribes to a lot; true once the server has confirmed it, so that nothing after is missed."""
         confirmed = self._lots.setdefault(lot_id, asyncio.Event())
+        if self._is_lost:
+            # Nobody waits for a server that is away: who finds it again subscribes to all.
+            return False
         await self._send("subscribe", lot_id)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(confirmed.wait(), wait_s)
@@ -56,7 +65,7 @@ class Subscription:
 
     async def run(self) -> None:
         """Listens until cancelled; after a fault it connects again and says that messages were lost."""
-        retry_s, lost = FIRST_RETRY_S, False
+        retry_s = FIRST_RETRY_S
         while True:
             try:
                 async with self._redis.pubsub() as pubsub:
@@ -67,15 +76,15 @@ class Subscription:
                     # Who began to watch in between found no connection to subscribe on.
                     if late := set(self._lots) - watched:
                         await pubsub.subscribe(*map(lot_channel, late))
-                    if lost:
+                    if self._is_lost:
                         log.info("feed.subscription_back")
-                    retry_s, lost = FIRST_RETRY_S, False
+                    retry_s, self._is_lost = FIRST_RETRY_S, False
                     await self._listen(pubsub)
             except REDIS_IS_GONE as error:
                 # Said once; the next word is that it is back.
-                if not lost:
+                if not self._is_lost:
                     log.warning("feed.subscription_lost", error=repr(error))
-                lost = True
+                self._is_lost = True
             except Exception:
                 # Whatever it was: without this loop every viewer would fall behind for good.
                 log.exception("feed.subscription_failed", retry_s=retry_s)
@@ -87,11 +96,18 @@ class Subscription:
             retry_s = min(retry_s * 2, LONGEST_RETRY_S)
 
     async def _listen(self, pubsub: PubSub) -> None:
+        asked = False
         while True:
-            message = await pubsub.get_message(timeout=None)
+            message = await pubsub.get_message(timeout=QUIET_S)
             if message is None:
+                if asked:
+                    raise RedisConnectionError(f"not a word for {2 * QUIET_S:.0f} s")
+                async with self._sending:
+                    await pubsub.ping()
+                asked = True
                 continue
-            found = _LOT.fullmatch(message["channel"])
+            asked = False
+            found = _LOT.fullmatch(message["channel"] or b"")
             if found is None:
                 continue
             lot_id = int(found[1])
@@ -108,8 +124,10 @@ class Subscription:
             log.exception("feed.message_unreadable", lot=lot_id)
 
     async def _send(self, verb: str, lot_id: int) -> None:
-        if self._pubsub is None:
-            return
-        call: Callable[[str], Awaitable[Any]] = getattr(self._pubsub, verb)
-        with contextlib.suppress(*REDIS_IS_GONE):
-            await call(lot_channel(lot_id))
+        # One after the other: who leaves a lot and comes back at once is subscribed in the end.
+        async with self._sending:
+            if self._pubsub is None or (verb == "unsubscribe") == (lot_id in self._lots):
+                return
+            call: Callable[[str], Awaitable[Any]] = getattr(self._pubsub, verb)
+            with contextlib.suppress(*REDIS_IS_GONE):
+                await call(lot_channel(lot_id))

@@ -10,6 +10,7 @@ from app.core import metrics
 from app.live.picture import Picture, Projection
 
 KEPT_FRAMES = 20
+TELL_AGAIN_S = 0.5
 
 
 class Feed:
@@ -20,7 +21,8 @@ class Feed:
         self.projection = projection
         self.number = 0
         self._frames: deque[str] = deque(maxlen=KEPT_FRAMES)
-        self._snapshot: tuple[int, str] | None = None
+        self._body: tuple[int, str] = (-1, "")
+        self._snapshot: tuple[int, float, str] = (-1, 0.0, "")
         self._wake = asyncio.Event()
         self.viewers = 0
 
@@ -64,16 +66,25 @@ class Feed:
             await self._wake.wait()
 
     def _whole(self) -> str:
-        if self._snapshot is None or self._snapshot[0] != self.number:
-            frame = self._head()
+        """One text for all who come within a moment; the age in it is never older than that."""
+        number, told_at_s, text = self._snapshot
+        now_s = time.monotonic()
+        if number != self.number or now_s - told_at_s > TELL_AGAIN_S:
+            text = _written(self._head())[:-1] + self._whole_body() + "}"
+            self._snapshot = (self.number, now_s, text)
+        return text
+
+    def _whole_body(self) -> str:
+        """All that is shown, as it follows a head; drawn once for each number."""
+        if self._body[0] != self.number:
+            body: dict[str, Any] = {}
             if self.projection.with_states:
-                frame["states"] = self.picture.shown.hex()[1::2]
-            content = self.projection.content(self.picture, None)
-            if content:
-                frame["content"] = content
-            self._snapshot = (self.number, json.dumps(frame, separators=(",", ":")))
+                body["states"] = self.picture.shown.hex()[1::2]
+            if content := self.projection.content(self.picture, None):
+                body["content"] = content
+            self._body = (self.number, "," + _written(body)[1:-1] if body else "")
             metrics.FRAMES.labels("snapshot").inc()
-        return self._snapshot[1]
+        return self._body[1]
 
     def _head(self) -> dict[str, Any]:
         picture = self.picture
@@ -81,8 +92,8 @@ class Feed:
             "lot": picture.lot_id,
             "seq": picture.mark,
             "layout": picture.layout_version,
+            "now": round(time.time(), 3),
         }
-        head["now"] = round(time.time(), 3)
         if picture.as_of is not None:
             head["as_of"] = round(picture.as_of, 3)
         return head
@@ -90,7 +101,7 @@ class Feed:
     def _append(self, frame: dict[str, Any], content: str) -> None:
         if content:
             frame["content"] = content
-        self._frames.append(json.dumps(frame, separators=(",", ":")))
+        self._frames.append(_written(frame))
         metrics.FRAMES.labels("delta" if "tiles" in frame or content else "beat").inc()
         self.number += 1
         self._wake_up()
@@ -98,3 +109,7 @@ class Feed:
     def _wake_up(self) -> None:
         self._wake.set()
         self._wake = asyncio.Event()
+
+
+def _written(frame: dict[str, Any]) -> str:
+    return json.dumps(frame, separators=(",", ":"))

@@ -3,13 +3,16 @@
 A lot is subscribed to first and read after, so nothing falls between; a gap in the numbers, or another
 epoch, means reading it again. The numbers are asked for every two seconds besides, since the last
 message may be the one that was lost.
+
+Whatever hangs holds up nobody for long: lots are read by tasks of the hub's own, and every wait has an end.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from redis.asyncio import Redis
@@ -26,6 +29,14 @@ BEAT_S = 2.0
 # Seconds of rest for a second of drawing.
 REST_FOR_WORK = 3.0
 KEEP_UNWATCHED_S = 30.0
+# Last pictures of lots that nobody watches any more, for when nothing answers.
+KEPT_LAST = 64
+# So long somebody waits for the first picture of a lot; what is known only later is shown later.
+FIRST_WITHIN_S = 3.0
+# A reading that takes longer is given up: the next one may find what it asks.
+READ_WITHIN_S = 12.0
+ASKED_WITHIN_S = 2.0
+Found = TypeVar("Found")
 
 
 class Watched:
@@ -38,9 +49,10 @@ class Watched:
         self.viewers = 0
         self.left_at = time.monotonic()
         self.reading = asyncio.Lock()
-        self.ready = asyncio.Event()
+        self.reader: asyncio.Task[None] | None = None
         self.stale = False
         self.resyncing = False
+        self.confirming = False
         self.waiting: list[dict[str, Any]] = []
 
 
@@ -51,6 +63,7 @@ class Hub:
         self._source = source
         self._now = wall_clock
         self._lots: dict[int, Watched] = {}
+        self._last: OrderedDict[int, Picture] = OrderedDict()
         self._subscription = Subscription(redis, self._on_message, self._on_lost)
         self._background: set[asyncio.Task[Any]] = set()
 
@@ -69,25 +82,27 @@ class Hub:
     @asynccontextmanager
     async def watching(self, lot_id: int, projection: Projection) -> AsyncIterator[Feed | None]:
         """A viewer's stay; ``None`` where nothing at all is known of the lot just now."""
-        watched = await self._watch(lot_id)
-        watched.viewers += 1
-        metrics.VIEWERS.labels(projection.name).inc()
-        feed = self._feed(watched, projection)
-        try:
-            if feed is not None:
-                feed.viewers += 1
-            yield feed
-        finally:
-            if feed is not None:
-                feed.viewers -= 1
-            watched.viewers -= 1
-            watched.left_at = time.monotonic()
-            metrics.VIEWERS.labels(projection.name).dec()
+        async with self._staying(lot_id) as watched:
+            metrics.VIEWERS.labels(projection.name).inc()
+            feed = self._feed(watched, projection)
+            try:
+                if feed is not None:
+                    feed.viewers += 1
+                yield feed
+            finally:
+                if feed is not None:
+                    feed.viewers -= 1
+                metrics.VIEWERS.labels(projection.name).dec()
 
     async def picture(self, lot_id: int) -> Picture | None:
         """The lot as this process knows it; it is watched for a while from then on."""
-        watched = await self._watch(lot_id)
-        return watched.picture
+        async with self._staying(lot_id) as watched:
+            return watched.picture
+
+    def known(self) -> list[int]:
+        """Lots of which this process has a picture, however old it is."""
+        watched = (lot_id for lot_id, one in self._lots.items() if one.picture is not None)
+        return list({**dict.fromkeys(watched), **dict.fromkeys(self._last)})
 
     def _feed(self, watched: Watched, projection: Projection) -> Feed | None:
         if watched.picture is None:
@@ -98,34 +113,53 @@ class Hub:
             feed.number = 1
         return feed
 
-    async def _watch(self, lot_id: int) -> Watched:
+    @asynccontextmanager
+    async def _staying(self, lot_id: int) -> AsyncIterator[Watched]:
+        """Somebody's interest in a lot, from before its first picture on: who waits is not forgotten."""
         watched = self._lots.get(lot_id)
-        if watched is not None:
-            watched.left_at = time.monotonic()
-            if watched.picture is None:
-                await watched.ready.wait()
-                await self._read(watched, "unknown")
-            return watched
-        watched = self._lots[lot_id] = Watched(lot_id)
+        if watched is None:
+            watched = self._lots[lot_id] = Watched(lot_id)
+            watched.reader = self._spawn(self._begin(watched))
+        watched.viewers += 1
         try:
-            await self._subscription.watch(lot_id)
-            await self._read(watched, "first")
+            if watched.picture is None:
+                await self._first_picture(watched)
+            yield watched
         finally:
-            watched.ready.set()
-        return watched
+            watched.viewers -= 1
+            watched.left_at = time.monotonic()
+
+    async def _begin(self, watched: Watched) -> None:
+        await self._subscription.watch(watched.lot_id)
+        await self._read(watched, "first")
+
+    async def _first_picture(self, watched: Watched) -> None:
+        """Waits for the reading under way, or for one more; all who wait share it."""
+        if watched.reader is None or watched.reader.done():
+            self._resync(watched, "unknown")
+        assert watched.reader is not None
+        await asyncio.wait({watched.reader}, timeout=FIRST_WITHIN_S)
 
     async def _read(self, watched: Watched, reason: str) -> None:
         """Takes a fresh picture, then what was published while it was taken; one reader for each lot."""
         async with watched.reading:
             watched.stale = watched.resyncing = False
             watched.waiting.clear()
-            before = watched.picture
-            picture = await self._source.read(watched.lot_id, before)
+            before = watched.picture or self._last.get(watched.lot_id)
+            picture = None
+            try:
+                async with asyncio.timeout(READ_WITHIN_S):
+                    picture = await self._source.read(watched.lot_id, before)
+            except TimeoutError:
+                log.error("feed.read_hangs", lot=watched.lot_id, reason=reason)
+            finally:
+                watched.stale = watched.stale or picture is None
             metrics.RESYNCS.labels(reason).inc()
             if picture is None:
-                watched.stale = True
+                watched.picture = before
                 return
             watched.picture = picture
+            self._last.pop(watched.lot_id, None)
             # What changed since the last tick has not been shown yet, though it is in no later number.
             if before is not None and before.layout_version == picture.layout_version:
                 picture.changed |= before.changed
@@ -177,12 +211,13 @@ class Hub:
         watched.stale = True
         if not watched.resyncing:
             watched.resyncing = True
-            self._spawn(self._read(watched, reason))
+            watched.reader = self._spawn(self._read(watched, reason))
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, Found]) -> asyncio.Task[Found]:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._background.discard(task)
@@ -192,12 +227,13 @@ class Hub:
     async def _tick(self) -> None:
         """Every tenth of a second: one frame for all that changed, encoded once for each projection.
 
-        Where drawing takes long the tick widens, so that requests get their share of the processor.
+        Where drawing takes long the tick widens, so that requests get their share of the processor. Time in
+        which this process stood still is no drawing.
         """
         spent_s = 0.0
         while True:
             await asyncio.sleep(max(TICK_S, spent_s * REST_FOR_WORK))
-            began_s = time.monotonic()
+            began_s = time.thread_time()
             for watched in self._lots.values():
                 picture = watched.picture
                 if picture is None or not picture.changed:
@@ -205,7 +241,7 @@ class Hub:
                 changed, picture.changed = picture.changed, set()
                 for feed in watched.feeds.values():
                     self._draw(feed, changed)
-            spent_s = time.monotonic() - began_s
+            spent_s = time.thread_time() - began_s
 
     @staticmethod
     def _draw(feed: Feed, changed: set[int]) -> None:
@@ -225,15 +261,28 @@ class Hub:
                 log.exception("feed.beat_failed")
 
     async def _confirm(self) -> None:
-        await self._forget_unwatched()
-        lots = list(self._lots.values())
-        if not lots:
-            return
         asked_at = self._now()
-        heads = await self._source.heads([one.lot_id for one in lots])
-        lagging = await self._source.lagging()
-        # Together: one lot whose reading takes long must not make the others look old.
-        await asyncio.gather(*(self._confirm_lot(one, asked_at, heads, lagging) for one in lots))
+        lots = [one for one in self._lots.values() if not one.confirming]
+        heads, lagging = await asyncio.gather(
+            self._source.heads([one.lot_id for one in lots]), self._lagging()
+        )
+        if lagging is not None:
+            # Otherwise they could not be read again.
+            await self._forget_unwatched()
+            lots = [one for one in lots if one.lot_id in self._lots]
+        # Together, and without waiting for each: one lot whose reading takes long must not make the others
+        # look old.
+        for one in lots:
+            one.confirming = True
+        confirming = [self._spawn(self._confirm_lot(one, asked_at, heads, lagging)) for one in lots]
+        if confirming:
+            await asyncio.wait(confirming, timeout=ASKED_WITHIN_S)
+
+    async def _lagging(self) -> set[int] | None:
+        """What the source says, ``None`` where it takes its time: a beat does not wait for SQL."""
+        asking = self._spawn(self._source.lagging())
+        await asyncio.wait({asking}, timeout=ASKED_WITHIN_S)
+        return asking.result() if asking.done() else None
 
     async def _confirm_lot(
         self,
@@ -242,25 +291,29 @@ class Hub:
         heads: dict[int, tuple[str, int]] | None,
         lagging: set[int] | None,
     ) -> None:
+        try:
+            if not self._subscription.is_watching(watched.lot_id):
+                await self._subscription.watch(watched.lot_id, wait_s=0)
+            head = None if heads is None else heads.get(watched.lot_id)
+            if not self._is_current(watched, head, lagging):
+                await self._read(watched, "behind")
+            elif watched.picture is not None and lagging is not None:
+                watched.picture.as_of = asked_at
+        finally:
+            watched.confirming = False
+            for feed in watched.feeds.values():
+                feed.beat()
+
+    def _is_current(self, watched: Watched, head: tuple[str, int] | None, lagging: set[int] | None) -> bool:
+        """Messages that came since the numbers were asked for make a picture newer, not less true."""
         picture = watched.picture
-        head = None if heads is None else heads.get(watched.lot_id)
-        if not self._subscription.is_watching(watched.lot_id):
-            await self._subscription.watch(watched.lot_id, wait_s=0)
-        # Messages that came since the numbers were asked for make a picture newer, not less true.
-        current = (
+        return (
             picture is not None
             and head is not None
             and not watched.stale
             and not self._is_behind(picture, head)
             and (lagging is None or watched.lot_id not in lagging)
         )
-        if current and picture is not None:
-            if lagging is not None:
-                picture.as_of = asked_at
-        else:
-            await self._read(watched, "behind")
-        for feed in watched.feeds.values():
-            feed.beat()
 
     @staticmethod
     def _is_behind(picture: Picture, head: tuple[str, int]) -> bool:
@@ -271,4 +324,12 @@ class Hub:
         for lot_id, watched in list(self._lots.items()):
             if not watched.viewers and now - watched.left_at > KEEP_UNWATCHED_S:
                 del self._lots[lot_id]
+                self._keep_last(lot_id, watched.picture)
                 await self._subscription.leave(lot_id)
+
+    def _keep_last(self, lot_id: int, picture: Picture | None) -> None:
+        if picture is not None:
+            self._last[lot_id] = picture
+            self._last.move_to_end(lot_id)
+        while len(self._last) > KEPT_LAST:
+            self._last.popitem(last=False)

@@ -34,6 +34,10 @@ class Picture:
         """The states as everyone may see them."""
         return bytes(self.states.translate(_SHOWN))
 
+    def age_s(self, now: float) -> int | None:
+        """Whole seconds since ``as_of``, at Unix second ``now``."""
+        return None if self.as_of is None else max(0, int(now - self.as_of))
+
     @property
     def mark(self) -> str:
         """Epoch and number, as viewers are sent it."""

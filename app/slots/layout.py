@@ -3,10 +3,10 @@
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -54,6 +54,10 @@ class LaidSlot:
     accessible: bool
     charging: bool
     outline: Sequence[Sequence[float]] = ()
+    location: Any = None
+    latitude: float | None = None
+    longitude: float | None = None
+    revision: int = 0
 
     @cached_property
     def centre(self) -> tuple[float, float]:
@@ -111,6 +115,11 @@ class Layout(Frame):
         return tuple(sorted(self.slots, key=lambda slot: slot.rank))
 
     @cached_property
+    def by_row(self) -> tuple[LaidSlot, ...]:
+        """In the order in which the slots were made."""
+        return tuple(sorted(self.slots, key=lambda slot: slot.id))
+
+    @cached_property
     def by_name(self) -> dict[str, LaidSlot]:
         return {slot.name: slot for slot in self.slots}
 
@@ -130,6 +139,10 @@ class Layout(Frame):
         for slot in self.slots:
             groups.setdefault("premium" if slot.premium else slot.area_code, []).append(slot)
         return {name: _middle(slots) for name, slots in groups.items()}
+
+    @cached_property
+    def by_identifier(self) -> dict[str, LaidSlot]:
+        return {slot.identifier: slot for slot in self.slots}
 
     @cached_property
     def by_id(self) -> dict[int, LaidSlot]:
@@ -198,10 +211,18 @@ class Layouts:
             return None
         known = self._layouts.get(lot_id)
         if known is None or known.lot != frame.lot:
-            async with self._database.look() as connection:
-                known = await read_layout(connection, frame)
+            try:
+                async with self._database.look() as connection:
+                    known = await read_layout(connection, frame)
+            except SqlAway:
+                if known is None:
+                    raise
         _keep(self._layouts, lot_id, known, KEPT_LAYOUTS)
         return known
+
+    def learn(self, lots: Iterable[Lot]) -> None:
+        """Remembers the numbers of these lots by their codes."""
+        self._ids.update({lot.code: lot.id for lot in lots if lot.id is not None})
 
     def forget(self, lot_id: int) -> None:
         """Look whether it has changed at the next use."""
@@ -250,6 +271,10 @@ async def read_layout(connection: AsyncConnection, frame: Frame) -> Layout:
             _SLOT.c.accessible,
             _SLOT.c.charging,
             _SLOT.c.outline,
+            _SLOT.c.location,
+            _SLOT.c.latitude,
+            _SLOT.c.longitude,
+            _SLOT.c.revision,
         )
         .join_from(_SLOT, _STATE, _STATE.c.slot_id == _SLOT.c.id)
         .join(_AREA, _AREA.c.id == _SLOT.c.area_id)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 
-import structlog
 from sqlalchemy import select
 
 from app.core import metrics
@@ -15,7 +14,6 @@ from app.slots.models import STATE_CODES, SlotState, State
 from app.slots.relay import lots_lagging
 from app.slots.status import Status
 
-log = structlog.get_logger()
 MAY_LAG_S = 2.0
 _STATE = SlotState.__table__  # type: ignore[attr-defined]
 
@@ -34,6 +32,8 @@ class StatusPictures:
         self._layouts = layouts
         self._status = status
         self._now = wall_clock
+        self._told_at = 0.0
+        self._told_lagging: set[int] | None = None
 
     async def read(self, lot_id: int, before: Picture | None) -> Picture | None:
         try:
@@ -50,8 +50,8 @@ class StatusPictures:
         # Redis has not seen a change for too long: nobody is shown less than SQL has said already.
         told = await self._from_sql(layout, before)
         if told is None and found is not None:
-            found.as_of = None if before is None else before.as_of
-        return told or found
+            return self._without_sql(found, before)
+        return told
 
     async def heads(self, lot_ids: list[int]) -> dict[int, tuple[str, int]] | None:
         try:
@@ -61,11 +61,28 @@ class StatusPictures:
             return None
 
     async def lagging(self) -> set[int] | None:
+        asked_at = self._now()
         try:
             async with self._database.look() as connection:
-                return await lots_lagging(self._database, connection, MAY_LAG_S)
+                lagging = await lots_lagging(self._database, connection, MAY_LAG_S)
         except SqlAway:
             return None
+        self._told_at, self._told_lagging = asked_at, lagging
+        return lagging
+
+    def _without_sql(self, found: Picture, before: Picture | None) -> Picture | None:
+        """Redis' picture while SQL is silent, as old as SQL's last word that no change waits in the outbox.
+
+        ``None`` where what is shown came from SQL after that: Redis may not have all of it.
+        """
+        asked = self._told_lagging is not None and found.lot_id not in self._told_lagging
+        until = self._told_at if asked else None
+        if before is not None and before.as_of is not None and (until is None or before.as_of > until):
+            if before.epoch == SQL_EPOCH:
+                return None
+            until = before.as_of
+        found.as_of = until
+        return found
 
     def positions(self, picture: Picture, ranks: list[int]) -> list[int] | None:
         layout: Layout = picture.layout
@@ -105,7 +122,6 @@ class StatusPictures:
                 )
                 known = {slot_id: STATE_CODES[State(state)] for slot_id, state in rows}
         except SqlAway:
-            log.warning("feed.nothing_answers", lot=layout.lot_id)
             return None
         states = bytearray(known.get(slot.id, 0) for slot in layout.slots)
         seq = 1

@@ -1,4 +1,4 @@
-"""What keeps Redis true to SQL: the outbox's relay, and the rebuild of lots."""
+"""The outbox's relay: Redis is told what a process committed and could not tell it itself."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -10,14 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.core import metrics
 from app.core.db import Database
 from app.slots.layout import read_lot
-from app.slots.models import Lot, SlotState, State, StatusOutbox
-from app.slots.status import LotKey, NotBuilt, OtherOrder, SlotChange, Status, Superseded
+from app.slots.models import SlotState, State, StatusOutbox
+from app.slots.rebuild import rebuild_lot
+from app.slots.status import LotKey, NotBuilt, OtherOrder, SlotChange, Status
 
 log = structlog.get_logger()
 BATCH = 2_000
 _STATE = SlotState.__table__  # type: ignore[attr-defined]
 _OUTBOX = StatusOutbox.__table__  # type: ignore[attr-defined]
-_LOT = Lot.__table__  # type: ignore[attr-defined]
 
 
 async def lots_lagging(database: Database, connection: AsyncConnection, older_than_s: float) -> set[int]:
@@ -38,52 +38,14 @@ async def outbox_lag_s(database: Database, connection: AsyncConnection) -> float
     return max(0.0, lag_us / 1_000_000)
 
 
-async def rebuild_all(database: Database, status: Status) -> int:
-    """Builds every lot that is not built in the epoch in force, one after another; returns how many.
-
-    It may be stopped and begun again at any time: what is built stays built.
-    """
-    epoch = await status.begin_epoch()
-    if await status.is_built():
-        return 0
-    async with database.look() as connection:
-        lot_ids = list((await connection.execute(select(_LOT.c.id).order_by(_LOT.c.id))).scalars())
-    built = 0
-    for start in range(0, len(lot_ids), BATCH):
-        some = lot_ids[start : start + BATCH]
-        heads = await status.heads(some)
-        for lot_id in some:
-            if heads[lot_id][0] != epoch:
-                await rebuild_lot(database, status, lot_id)
-                built += 1
-    await status.mark_built(epoch)
-    return built
-
-
-async def rebuild_lot(database: Database, status: Status, lot_id: int) -> None:
-    """Builds the status of one lot from SQL, while changes go on: a version orders them."""
-    async with database.look() as connection:
-        lot = await read_lot(connection, lot_id)
-    if lot is None:
-        return
-    key = LotKey(lot_id, lot.order_version)
-    await status.begin_epoch()
-    begun = await status.begin(key, lot.layout_version)
-    async with database.look() as connection:
-        rows = (await connection.execute(select(_STATE).where(_STATE.c.lot_id == lot_id))).all()
-    for start in range(0, len(rows), BATCH):
-        await status.apply(key, map(_change, rows[start : start + BATCH]), publish=False)
-    try:
-        await status.finish(key, lot.layout_version, built=True, begun=begun)
-    except Superseded:
-        return
-    metrics.REBUILDS.inc()
-    log.info("status.rebuilt", lot=lot_id, slots=len(rows))
-
-
 async def relay_once(database: Database, status: Status, older_than_s: float) -> int:
-    """Applies what the outbox has kept for longer than ``older_than_s``; returns how many rows ended."""
+    """Applies what the outbox has kept for longer than ``older_than_s``; returns how many rows ended.
+
+    Several workers may do it at once: to apply twice changes nothing. A row whose lot could not be told,
+    since it is being built or in another epoch, stays for the next call.
+    """
     async with database.look() as connection:
+        metrics.OUTBOX_LAG.set(await outbox_lag_s(database, connection))
         before_us = await _now_us(database, connection) - int(older_than_s * 1_000_000)
         rows = (
             await connection.execute(
@@ -93,40 +55,49 @@ async def relay_once(database: Database, status: Status, older_than_s: float) ->
                 .limit(BATCH)
             )
         ).all()
-    by_lot: dict[int, set[int]] = defaultdict(set)
+    by_lot: dict[int, dict[int, int]] = defaultdict(dict)
     for row in rows:
-        by_lot[row.lot_id].add(row.slot_id)
-    for lot_id, slot_ids in by_lot.items():
-        await relay_slots(database, status, lot_id, slot_ids)
-    if rows:
-        async with database.unit_of_work() as connection:
-            await connection.execute(delete(_OUTBOX).where(_OUTBOX.c.id.in_([row.id for row in rows])))
-        log.debug("status.relayed", rows=len(rows))
-    return len(rows)
+        by_lot[row.lot_id][row.id] = row.slot_id
+    told: list[int] = []
+    for lot_id, slots in by_lot.items():
+        try:
+            await relay_slots(database, status, lot_id, set(slots.values()))
+        except (NotBuilt, OtherOrder) as reason:
+            log.info("status.left_for_later", lot=lot_id, reason=type(reason).__name__)
+        else:
+            told += slots
+    return await _end(database, told)
 
 
 async def relay_slots(database: Database, status: Status, lot_id: int, slot_ids: Collection[int]) -> None:
-    """Tells Redis what SQL has of these slots now; builds their lot where Redis does not know it."""
+    """Tells Redis what SQL has of these slots now; builds their lot where Redis does not know it.
+
+    Raises NotBuilt or OtherOrder where neither can be done just now.
+    """
     async with database.look() as connection:
         lot = await read_lot(connection, lot_id)
         states = (await connection.execute(select(_STATE).where(_STATE.c.slot_id.in_(slot_ids)))).all()
     if lot is None:
         return
+    changes = [SlotChange(row.rank, row.version, row.class_number, State(row.state)) for row in states]
     try:
-        await status.apply(LotKey(lot_id, lot.order_version), map(_change, states))
+        await status.apply(LotKey(lot_id, lot.order_version), changes)
     except (NotBuilt, OtherOrder):
         await rebuild_lot(database, status, lot_id)
+
+
+async def _end(database: Database, ids: Collection[int]) -> int:
+    """Deletes these rows, without waiting for those that another transaction deletes at this moment."""
+    if not ids:
+        return 0
+    mine = select(_OUTBOX.c.id).where(_OUTBOX.c.id.in_(ids)).with_for_update(skip_locked=True)
+    async with database.unit_of_work() as connection:
+        ended = (await connection.execute(delete(_OUTBOX).where(_OUTBOX.c.id.in_(mine)))).rowcount
+    metrics.RELAYED.inc(ended)
+    log.debug("status.relayed", rows=ended)
+    return ended
 
 
 async def _now_us(database: Database, connection: AsyncConnection) -> int:
     """By the clock that dated the rows, which need not be this machine's."""
     return int((await database.now(connection)).timestamp() * 1_000_000)
-
-
-def _change(row: object) -> SlotChange:
-    return SlotChange(
-        rank=row.rank,  # type: ignore[attr-defined]
-        version=row.version,  # type: ignore[attr-defined]
-        class_number=row.class_number,  # type: ignore[attr-defined]
-        state=State(row.state),  # type: ignore[attr-defined]
-    )

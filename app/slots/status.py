@@ -5,32 +5,43 @@ shard. ``docs/redis-keys.md`` lists the keys. What is here may be lost at any ti
 """
 
 import secrets
-import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import Redis
 
+from app.core import metrics
 from app.core.redis import Patience, Script
 from app.live.channels import lot_channel
+from app.slots.epochs import Epochs, ReadIncarnation
 from app.slots.models import STATE_CODES, State
+from app.slots.packed import RECORD, Packed
 
 LEASE_MS = 5_000
-EPOCH_KEY = "lotline:epoch"
+# So long nobody else begins a rebuild that somebody is at; who is at it renews it three times as often.
+BUILDER_MS = 1_000
+STRETCH_RANKS = 1_024
 BUILT_KEY = "lotline:built"
-RECORD = struct.Struct(">IHBB")
+DOUBTED_KEY = "lotline:doubted"
 
 _propose = Script("app.slots", "propose")
 _apply = Script("app.slots", "apply")
 _release = Script("app.slots", "release")
 _begin = Script("app.slots", "begin")
+_load = Script("app.slots", "load")
+_renew = Script("app.slots", "renew")
 _finish = Script("app.slots", "finish")
+_inspect = Script("app.slots", "inspect")
 _snapshot = Script("app.slots", "snapshot")
 
 
 class NotBuilt(Exception):
     """Redis holds no status of this lot that may be believed: another epoch, or not built yet."""
+
+
+class BeingBuilt(NotBuilt):
+    """Another one builds this lot just now."""
 
 
 class OtherOrder(Exception):
@@ -80,40 +91,85 @@ class LotKey:
     order_version: int
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A rebuild under way: the number that names it, and the secret by which its builder is known."""
+
+    number: int
+    builder: str
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """One lot as it lies in Redis at one instant, free sets and leases included.
+
+    ``believed``: built in the epoch in force, and nobody rebuilds it. ``leases`` holds, by rank, how many
+    milliseconds a lease still runs; ``rebuild`` names the last one begun.
+    """
+
+    believed: bool
+    being_built: bool
+    rebuild: tuple[str, int]
+    order_version: int
+    layout_version: int
+    records: bytes
+    leases: dict[int, int]
+    free: dict[int, bytes]
+
+
 def _key(lot_id: int, name: str) -> str:
     return f"lot:{{{lot_id}}}:{name}"
+
+
+def _keys(lot_id: int, *names: str) -> list[str]:
+    return [_key(lot_id, name) for name in names]
+
+
+def _pairs(flat: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
+    return zip(flat[::2], flat[1::2], strict=True)
 
 
 class Status:
     """The status of all lots, as one process uses it."""
 
-    def __init__(self, redis: Redis, incarnation: str) -> None:
+    def __init__(
+        self, redis: Redis, incarnation: str, read_incarnation: ReadIncarnation | None = None
+    ) -> None:
         self._redis = redis
-        self._incarnation = incarnation
-        self._epoch = ""
         self._patience = Patience()
+        self._epochs = Epochs(redis, incarnation, read_incarnation, self._patience)
+
+    @property
+    def incarnation(self) -> str:
+        """The life of SQL that this process knows of."""
+        return self._epochs.incarnation
 
     async def epoch(self, *, fresh: bool = False) -> str:
         """The epoch in force, or ``""`` where a worker has yet to begin one."""
-        if fresh or not self._epoch:
-            self._epoch = await self._read_epoch()
-        return self._epoch
+        return await self._epochs.current(fresh=fresh)
 
     async def begin_epoch(self) -> str:
-        """Makes sure that an epoch of this server's present life is in force; returns it."""
-        known = await self.epoch(fresh=True)
-        if known:
-            return known
-        fresh = f"{await self._life()}.{secrets.token_hex(4)}"
-        await self._redis.set(EPOCH_KEY, fresh)
-        return await self.epoch(fresh=True)
+        """Makes sure that an epoch of this Redis over this SQL is in force; returns it.
+
+        Raises NotBuilt where another process has begun one of another life at this moment, and SqlAway.
+        """
+        epoch = await self._epochs.begin()
+        if not epoch:
+            raise NotBuilt
+        return epoch
 
     async def is_built(self) -> bool:
         """Whether every lot was built in the epoch in force."""
-        return bool(self._epoch) and await self._redis.get(BUILT_KEY) == self._epoch.encode()
+        epoch = await self._epochs.current()
+        return bool(epoch) and await self._redis.get(BUILT_KEY) == epoch.encode()
 
     async def mark_built(self, epoch: str) -> None:
+        """Every lot is built in this epoch."""
         await self._redis.set(BUILT_KEY, epoch)
+
+    async def forget_built(self) -> None:
+        """A lot may be unbuilt: a worker will look at all of them."""
+        await self._redis.delete(BUILT_KEY)
 
     async def propose(self, lot: LotKey, groups: Sequence[Sequence[int]], count: int) -> list[Proposal]:
         """Leases up to ``count`` slots, nearest first, from the first group that has one.
@@ -123,10 +179,9 @@ class Status:
         preference: list[int] = []
         for group in groups:
             preference += [*group, 0]
-        keys = [_key(lot.lot_id, name) for name in ("meta", "slots", "leases")]
         answer = await self._run(
             _propose,
-            keys,
+            _keys(lot.lot_id, "meta", "slots", "leases"),
             [
                 _key(lot.lot_id, "free:"),
                 await self._epoch_in_force(),
@@ -137,12 +192,12 @@ class Status:
             ],
         )
         self._check(answer[0])
-        return [Proposal(rank, number) for rank, number in zip(answer[1::2], answer[2::2], strict=True)]
+        metrics.LEASES_EXPIRED.inc(answer[1])
+        return [Proposal(rank, number) for rank, number in _pairs(answer[2:])]
 
     async def release(self, lot: LotKey, ranks: Sequence[int]) -> None:
         """Gives proposed slots back before their lease ends."""
-        keys = [_key(lot.lot_id, name) for name in ("slots", "leases")]
-        await self._run(_release, keys, [_key(lot.lot_id, "free:"), *ranks])
+        await self._run(_release, _keys(lot.lot_id, "slots", "leases"), [_key(lot.lot_id, "free:"), *ranks])
 
     async def apply(self, lot: LotKey, changes: Iterable[SlotChange], *, publish: bool = True) -> int:
         """Writes committed changes and tells the viewers; may be repeated. Returns the sequence number.
@@ -157,23 +212,60 @@ class Status:
         ]
         for one in changes:
             arguments += [one.rank, one.version, one.class_number, STATE_CODES[one.state]]
-        keys = [_key(lot.lot_id, name) for name in ("meta", "slots", "leases", "classes")]
-        answer = await self._run(_apply, keys, arguments)
+        answer = await self._run(_apply, _keys(lot.lot_id, "meta", "slots", "leases", "classes"), arguments)
         self._check(answer[0])
+        if answer[3] and publish:
+            await self._doubt(lot.lot_id)
         return int(answer[1])
 
-    async def begin(self, lot: LotKey, layout_version: int) -> int:
+    async def begin(self, lot: LotKey, layout_version: int, *, again: bool = True) -> Begun | None:
         """Forgets one lot and takes it into the epoch in force; it is unknown until ``finish``.
 
-        Returns the number that names this rebuild. Raises NotBuilt where no epoch is in force.
+        ``None`` where it is built already, unless ``again``. Raises BeingBuilt where another one is at it,
+        and NotBuilt where no epoch is in force.
         """
-        keys = [_key(lot.lot_id, name) for name in ("meta", "slots", "leases", "classes")]
-        prefix = _key(lot.lot_id, "free:")
-        epoch = await self._epoch_in_force()
-        return int(await self._run(_begin, keys, [prefix, epoch, lot.order_version, layout_version]))
+        builder = secrets.token_hex(8)
+        answer = await self._run(
+            _begin,
+            _keys(lot.lot_id, "meta", "slots", "leases", "classes", "builder"),
+            [
+                _key(lot.lot_id, "free:"),
+                await self._epoch_in_force(),
+                lot.order_version,
+                layout_version,
+                builder,
+                BUILDER_MS,
+                "1" if again else "0",
+            ],
+        )
+        if answer[0] == b"built":
+            return None
+        self._check(answer[0])
+        return Begun(answer[1], builder)
+
+    async def renew(self, lot: LotKey, begun: Begun) -> None:
+        """Keeps others from beginning the rebuild for another ``BUILDER_MS``, unless the time has run out."""
+        await self._run(_renew, _keys(lot.lot_id, "builder"), [begun.builder, BUILDER_MS])
+
+    async def load(self, lot: LotKey, begun: Begun, packed: Packed) -> list[range]:
+        """Writes what SQL had after ``begin``. Returns the stretches of ranks that live changes have reached
+        first: nothing was written there, and they are to be applied by version.
+
+        Raises NotBuilt, OtherOrder, and Superseded where another rebuild has begun since.
+        """
+        epoch, left = await self._epoch_in_force(), []
+        for first, records, free in packed.stretches(STRETCH_RANKS):
+            arguments = [_key(lot.lot_id, "free:"), epoch, lot.order_version, begun.number, first, records]
+            sets = [part for one in free.items() for part in one]
+            answer = await self._run(_load, _keys(lot.lot_id, "meta", "slots", "classes"), arguments + sets)
+            if answer[0] == b"known":
+                left.append(range(first, first + STRETCH_RANKS))
+            else:
+                self._check(answer[0])
+        return left
 
     async def finish(
-        self, lot: LotKey, layout_version: int, *, built: bool, begun: int | None = None
+        self, lot: LotKey, layout_version: int, *, built: bool, begun: Begun | None = None
     ) -> None:
         """Says that a lot is built, or that its layout grew; viewers read it anew.
 
@@ -182,21 +274,21 @@ class Status:
         """
         answer = await self._run(
             _finish,
-            [_key(lot.lot_id, "meta")],
+            _keys(lot.lot_id, "meta", "builder"),
             [
                 lot_channel(lot.lot_id),
                 await self._epoch_in_force(),
                 lot.order_version,
                 layout_version,
                 "1" if built else "0",
-                "" if begun is None else begun,
+                "" if begun is None else begun.number,
             ],
         )
         self._check(answer[0])
 
     async def snapshot(self, lot_id: int) -> StatusSnapshot:
         """One lot at one instant. ``built`` is false unless that holds for the epoch in force."""
-        keys = [_key(lot_id, name) for name in ("meta", "slots")]
+        keys = _keys(lot_id, "meta", "slots")
         epoch, built, order, layout, seq, records = await self._run(_snapshot, keys, [])
         fields = list(RECORD.iter_unpack(records))
         known = await self.epoch()
@@ -209,6 +301,28 @@ class Status:
             states=bytes(one[2] for one in fields),
             versions=tuple(one[0] for one in fields),
         )
+
+    async def inspect(self, lot_id: int) -> Inspection:
+        """All that lies in Redis of one lot."""
+        keys = _keys(lot_id, "meta", "slots", "leases", "classes", "builder")
+        answer = await self._run(_inspect, keys, [_key(lot_id, "free:")])
+        epoch, built, order, layout, begun, being_built, now_ms, records, leases, free = answer
+        known = (await self.epoch()).encode()
+        return Inspection(
+            believed=bool(known) and epoch == built == known and not being_built,
+            being_built=bool(being_built),
+            rebuild=(epoch.decode(), int(begun or 0)),
+            order_version=int(order or 0),
+            layout_version=int(layout or 0),
+            records=records,
+            leases={int(rank): int(float(end)) - now_ms for rank, end in _pairs(leases)},
+            free={int(number): bits for number, bits in _pairs(free)},
+        )
+
+    async def doubted(self) -> set[int]:
+        """Lots of which Redis knew a higher version than it was told, since the last call."""
+        found = await self._redis.spop(DOUBTED_KEY, 1_000)
+        return {int(one) for one in found or ()}
 
     async def heads(self, lot_ids: Sequence[int]) -> dict[int, tuple[str, int]]:
         """For each lot its epoch and last sequence number; ``("", 0)`` where it is not built."""
@@ -223,11 +337,9 @@ class Status:
             heads[lot_id] = (epoch.decode(), int(seq)) if known and epoch == built == known else ("", 0)
         return heads
 
-    async def _life(self) -> str:
-        """Names one life of this server over this database; a restart or a restore is another one."""
-        server = await self._redis.info("server")
-        replication = await self._redis.info("replication")
-        return f"{server['run_id'][:12]}.{replication['master_replid'][:12]}.{self._incarnation[:12]}"
+    async def _doubt(self, lot_id: int) -> None:
+        """Redis knows more than it is told: two changes crossed, or SQL has lost what it had committed."""
+        await self._redis.sadd(DOUBTED_KEY, lot_id)
 
     async def _epoch_in_force(self) -> str:
         """Without an epoch nothing can be told from what an earlier life has left."""
@@ -235,14 +347,6 @@ class Status:
         if not epoch:
             raise NotBuilt
         return epoch
-
-    async def _read_epoch(self) -> str:
-        async with self._patience.asking():
-            stored = await self._redis.get(EPOCH_KEY)
-            if not stored:
-                return ""
-            epoch = stored.decode() if isinstance(stored, bytes) else stored
-            return epoch if epoch.startswith(await self._life() + ".") else ""
 
     async def _run(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         async with self._patience.asking():
@@ -255,5 +359,7 @@ class Status:
             raise OtherOrder
         if word == b"begun":
             raise Superseded
-        self._epoch = ""
+        if word == b"builder":
+            raise BeingBuilt
+        self._epochs.forget()
         raise NotBuilt

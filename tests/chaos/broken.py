@@ -1,114 +1,84 @@
-"""The booking, deliberately broken in two plausible ways: what the checker must catch, so that it bites."""
+"""The race over deliberately broken variants: each must be caught, or a clean race would prove nothing."""
 
 import asyncio
-import contextlib
-import contextvars
-import re
-from typing import Any
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 
-import pytest
-from sqlalchemy import text
+from tests.chaos.drivers import Habits
+from tests.chaos.history import History
+from tests.chaos.race import CLIENTS
+from tests.chaos.running import running
+from tests.chaos.sabotage import serve_404_from_redis, serve_acknowledging_from_redis, serve_without_guard
+from tests.chaos.site import Kind
+from tests.chaos.town import Town
 
-from app.bookings import records
-from app.bookings import reserve as reserving
-from app.bookings.desk import Desk
-from app.bookings.forms import IdempotencyKey, ReserveRequest
-from app.core.db import Database
-from app.core.errors import Problem
-from app.core.ids import new_id
-from app.slots.layout import Wish
-from app.slots.models import State
-from app.slots.status import LotKey, NotBuilt
-from tests.chaos.drivers import DeskCounter, Wanted
-from tests.chaos.history import Answer, Outcome
-
-WRITES_AFTER_S = 0.3
-_PROMISED = contextvars.ContextVar("promised", default="")
+SLOTS, PREMIUM_SLOTS = 50, 5
+HABITS = Habits(most_held=2, arrives=0.7, pause_s=0.05)
+OPERATIONS_PER_ROUND, ROUNDS = 600, 8
+EMPTIED_EVERY_S = 0.7
 
 
-async def drop_the_index(database: Database) -> None:
-    """From here on SQL would take two bookings of one slot. The table must be empty."""
-    async with database.unit_of_work() as connection:
-        if not database.is_sqlite:
-            drop = "ALTER TABLE reservation DROP CONSTRAINT reservation_slot_id_key"
-            await connection.execute(text(drop))
-            return
-        # SQLite can't drop a constraint: the table is made anew without it.
-        made = text("SELECT sql FROM sqlite_master WHERE tbl_name = 'reservation' AND sql IS NOT NULL")
-        statements = list((await connection.execute(made)).scalars())
-        await connection.execute(text("DROP TABLE reservation"))
-        for statement in statements:
-            without, _ = re.subn(r",\s*UNIQUE \(slot_id\)", "", statement)
-            await connection.execute(text(without))
+@dataclass(frozen=True)
+class Variant:
+    """``kinds``: the violations that it must be caught by. ``emptied``: Redis is, again and again."""
+
+    name: str
+    serve: Callable[[], None]
+    kinds: frozenset[str]
+    without_index: bool = False
+    emptied: bool = False
+    one_web: bool = False
+
+    def webs(self, kind: Kind) -> int:
+        """How many web processes it takes."""
+        return 1 if self.one_web else kind.webs
 
 
-def drop_the_guard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From here on a slot is moved whatever state it is in."""
-    guarded = records.move_slot
-
-    async def unguarded(
-        connection: Any, slot: Any, expected: Any, target: State, *rest: Any, **more: Any
-    ) -> records.Moved | None:
-        return await guarded(connection, slot, tuple(State), target, *rest, **more)
-
-    monkeypatch.setattr(records, "move_slot", unguarded)
-
-
-class Ledger:
-    """What the broken counters of all web processes owe to SQL."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.answered: dict[str, Answer] = {}
-        self._owed: set[asyncio.Task[Any]] = set()
-        monkeypatch.setattr(reserving, "new_id", lambda: _PROMISED.get() or new_id())
-
-    def owe(self, desk: Desk, request: ReserveRequest, reservation: str) -> None:
-        """Writes the booking a little later, under the reservation that was promised."""
-        context = contextvars.copy_context()
-        context.run(_PROMISED.set, reservation)
-        task = asyncio.create_task(self._write(desk, request), context=context)
-        self._owed.add(task)
-        task.add_done_callback(self._owed.discard)
-
-    async def _write(self, desk: Desk, request: ReserveRequest) -> None:
-        await asyncio.sleep(WRITES_AFTER_S)
-        # By now it is too late to say no.
-        with contextlib.suppress(Problem):
-            await reserving.reserve(desk, request)
-
-    async def written(self) -> None:
-        """Returns when everything that was acknowledged was tried in SQL."""
-        await asyncio.gather(*self._owed)
+VARIANTS = (
+    Variant(
+        "without guard and index",
+        serve_without_guard,
+        frozenset({"double booking", "SQL contradicts itself"}),
+        without_index=True,
+    ),
+    Variant(
+        "acknowledging from Redis",
+        serve_acknowledging_from_redis,
+        frozenset({"double booking", "lost booking"}),
+        emptied=True,
+        # What one process owes to SQL another one does not know.
+        one_web=True,
+    ),
+    Variant("404 from Redis alone", serve_404_from_redis, frozenset({"false all-taken"})),
+)
 
 
-class AcknowledgingFromRedis(DeskCounter):
-    """A counter that says yes as soon as Redis has leased a slot. What names its slot goes the right way."""
+@dataclass(frozen=True)
+class Found:
+    """The violations by kind; ``caught`` says whether that is all that had to be found."""
 
-    def __init__(self, desk: Desk, ledger: Ledger) -> None:
-        super().__init__(desk)
-        self._desk = desk
-        self._ledger = ledger
+    kinds: Counter[str]
+    caught: bool
 
-    async def reserve(self, wanted: Wanted) -> Answer:
-        if wanted.slot is not None:
-            return await super().reserve(wanted)
-        layout = await self._desk.layouts.of_code("here")
-        assert layout is not None
-        lot = LotKey(layout.lot_id, layout.lot.order_version)
-        try:
-            proposals = await self._desk.status.propose(lot, layout.groups(Wish(premium=wanted.premium)), 1)
-        except NotBuilt:
-            return Answer(Outcome.UNKNOWN, "unavailable")
-        if wanted.key in self._ledger.answered:
-            return self._ledger.answered[wanted.key]
-        if not proposals:
-            return Answer(Outcome.REFUSED, "all-taken")
-        slot, reservation = layout.by_rank[proposals[0].rank].identifier, new_id()
-        key = IdempotencyKey("chaos", wanted.key, wanted.key)
-        self._ledger.owe(self._desk, ReserveRequest(wanted.entity, slot=slot, idempotency=key), reservation)
-        self._ledger.answered[wanted.key] = Answer(Outcome.OK, "", slot, reservation)
-        return self._ledger.answered[wanted.key]
 
-    async def unreserve(self, entity: str, slot: str, key: str) -> Answer:
-        await self._ledger.written()
-        return await super().unreserve(entity, slot, key)
+async def race_until_caught(town: Town, history: History, variant: Variant, seed: str) -> Found:
+    """Races, a round after another in one history, until the checker has found all that it must."""
+    traffic = town.traffic(history, seed, CLIENTS, HABITS)
+
+    async def empty_again_and_again() -> None:
+        while variant.emptied:
+            await asyncio.sleep(EMPTIED_EVERY_S)
+            await town.redis.flushall()
+
+    found: Counter[str] = Counter()
+    async with running(empty_again_and_again()):
+        for number in range(1, ROUNDS + 1):
+            traffic.go()
+            await traffic.reaches(OPERATIONS_PER_ROUND * number)
+            await traffic.halt()
+            found = Counter(violation.kind for violation in await town.violations(history))
+            if variant.kinds <= {*found}:
+                break
+    await traffic.abandon()
+    return Found(found, variant.kinds <= {*found})

@@ -1,15 +1,21 @@
 """What the tests of whole processes start from."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos.town import Town, town
+from tests.chaos.site import Kind, Site, opened_site
+from tests.conftest import BOTH_DATABASES
 
 
-@pytest.fixture
-async def here(tmp_path: Path, database_url: str) -> AsyncIterator[Town]:
-    """A town of its own for each test: web process, worker, Redis, one lot, one viewer."""
-    async with town(tmp_path, database_url) as made:
-        yield made
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One for the whole run, with a PostgreSQL of its own that tests may kill."""
+    with opened_site(tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@pytest.fixture(params=BOTH_DATABASES)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Each kind of database in turn."""
+    return Kind(request.param)

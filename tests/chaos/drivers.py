@@ -1,27 +1,27 @@
 """Drivers who reserve and leave as fast as they can, in ways that get in one another's way."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-import httpx2
-
-from app.bookings.desk import Desk
-from app.bookings.forms import IdempotencyKey, ReserveRequest, UnreserveRequest
-from app.bookings.reserve import reserve
-from app.bookings.unreserve import unreserve
-from app.core.errors import Problem
-from app.slots.layout import Wish
+from app.core.tasks import end_all
 from tests.chaos.history import Action, Answer, Asked, History, Outcome
+from tests.chaos.wire import WIRE_IS_CUT, Wire
 
-NAMES_A_SLOT, NAMES_NO_LOT = 0.25, 0.25
-WANTS_STANDARD, WANTS_PREMIUM = 0.15, 0.25
-SENDS_TWICE, ASKS_AGAIN, WANTS_ANOTHER = 0.10, 0.10, 0.10
-_RETRY_S = 0.2
-# After a refusal a driver looks about before it asks again.
-_LOOKS_ABOUT_S = 0.02
+NAMES_A_SLOT, NAMES_NO_LOT = 0.15, 0.15
+WANTS_STANDARD, WANTS_PREMIUM = 0.10, 0.10
+SENDS_TWICE, ASKS_AGAIN, WANTS_ANOTHER = 0.05, 0.05, 0.05
+IN_FLIGHT = "request-in-flight"
+_RETRY_S = 0.1
+# Longer than any lease, lock or connection may stand in the way of one request.
+_KNOWN_WITHIN_S = 45.0
+
+
+class NeverAnswered(AssertionError):
+    """A request was sent again and again, and never got an answer that says what came of it."""
 
 
 @dataclass(frozen=True)
@@ -36,47 +36,18 @@ class Wanted:
 
 
 class Counter(Protocol):
-    """Where drivers are served: a desk in this process, or a web process over HTTP."""
+    """Where drivers are served."""
 
     async def reserve(self, wanted: Wanted) -> Answer: ...
 
     async def unreserve(self, entity: str, slot: str, key: str) -> Answer: ...
 
 
-class DeskCounter:
-    """The service functions over one desk, as one web process calls them."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-
-    async def reserve(self, wanted: Wanted) -> Answer:
-        request = ReserveRequest(
-            wanted.entity,
-            lot=wanted.lot,
-            slot=wanted.slot,
-            wish=Wish(premium=wanted.premium),
-            idempotency=IdempotencyKey("chaos", wanted.key, wanted.key),
-        )
-        try:
-            done = await reserve(self._desk, request)
-        except Problem as problem:
-            return _refusal(problem.status, problem.type)
-        return Answer(Outcome.OK, "", done.slot, done.reservation)
-
-    async def unreserve(self, entity: str, slot: str, key: str) -> Answer:
-        request = UnreserveRequest(entity, slot, idempotency=IdempotencyKey("chaos", key, key))
-        try:
-            done = await unreserve(self._desk, request)
-        except Problem as problem:
-            return _refusal(problem.status, problem.type)
-        return Answer(Outcome.OK, "", done.slot, done.reservation)
-
-
 class HttpCounter:
     """The REST surface of one web process, which may die at any time."""
 
-    def __init__(self, client: httpx2.AsyncClient) -> None:
-        self._client = client
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
 
     async def reserve(self, wanted: Wanted) -> Answer:
         fields = {"lot": wanted.lot, "slot": wanted.slot, "premium": wanted.premium}
@@ -86,24 +57,16 @@ class HttpCounter:
     async def unreserve(self, entity: str, slot: str, key: str) -> Answer:
         return await self._post("unreserve", {"entityIdentifier": entity, "slot": slot}, key)
 
-    async def _post(self, action: str, body: dict[str, object], key: str) -> Answer:
+    async def _post(self, action: str, body: dict[str, Any], key: str) -> Answer:
         try:
-            response = await self._client.post(
-                "/parking", params={"action": action}, json=body, headers={"Idempotency-Key": key}
-            )
-        except httpx2.TransportError as error:
+            status, told = await self._wire.post(f"/parking?action={action}", body, Idempotency_Key=key)
+        except WIRE_IS_CUT as error:
             return Answer(Outcome.UNKNOWN, type(error).__name__)
-        if response.status_code == 200:
-            done = response.json()
-            return Answer(Outcome.OK, "", done["slot"], done["reservation"])
-        kind = "not a problem"
-        if response.headers["content-type"].startswith("application/problem+json"):
-            kind = response.json()["type"].removeprefix("/problems/")
-        return _refusal(response.status_code, kind)
-
-
-def _refusal(status: int, kind: str) -> Answer:
-    return Answer(Outcome.REFUSED if status < 500 else Outcome.UNKNOWN, kind)
+        if status == 200:
+            return Answer(Outcome.OK, "", told["slot"], told["reservation"])
+        refusal = told["type"].removeprefix("/problems/")
+        known = status < 500 and refusal != IN_FLIGHT
+        return Answer(Outcome.REFUSED if known else Outcome.UNKNOWN, refusal)
 
 
 @dataclass(frozen=True)
@@ -114,15 +77,32 @@ class Place:
     slots: tuple[str, ...]
     premium: frozenset[str]
 
+    def __post_init__(self) -> None:
+        everything = frozenset(self.slots)
+        kinds = {None: everything, True: self.premium, False: everything - self.premium}
+        object.__setattr__(self, "_kinds", kinds)
+
     def fitting(self, wanted: Wanted) -> frozenset[str]:
         """The slots that would do."""
         if wanted.slot is not None:
             return frozenset({wanted.slot})
-        return frozenset(slot for slot in self.slots if wanted.premium in (None, slot in self.premium))
+        kinds: dict[bool | None, frozenset[str]] = self._kinds  # type: ignore[attr-defined]
+        return kinds[wanted.premium]
+
+
+@dataclass(frozen=True)
+class Habits:
+    """``most_held``: bookings that one driver holds at once. ``arrives``: how often, of all that it does, it
+    wants one more; else one of those held is given back. ``pause_s``: the mean time between two things.
+    """
+
+    most_held: int = 6
+    arrives: float = 0.72
+    pause_s: float = 0.02
 
 
 class Driver:
-    """One client: holds one booking at a time, and sends everything under a key of its own."""
+    """One client: holds some bookings, and sends everything under a key of its own."""
 
     def __init__(
         self,
@@ -131,38 +111,36 @@ class Driver:
         place: Place,
         history: History,
         source: random.Random,
-        mean_stay_s: float,
+        habits: Habits,
+        may_send: asyncio.Event,
     ) -> None:
         self._number = number
         self._counters = counters
         self._place = place
         self._history = history
         self._source = source
-        self._mean_stay_s = mean_stay_s
+        self._habits = habits
+        self._may_send = may_send
+        self._held: list[tuple[Wanted, Answer]] = []
         self._made = 0
 
     async def drive(self, over: asyncio.Event) -> None:
-        """Comes and goes until ``over``; then the last booking is kept."""
+        """Comes and goes until ``over``; what is held then is kept."""
         while not over.is_set():
-            wanted = self._new_wish()
-            held = await self._arrive(wanted)
-            if held is None:
-                await asyncio.sleep(self._source.uniform(0, 2 * _LOOKS_ABOUT_S))
-                continue
-            await asyncio.sleep(self._source.uniform(0, 2 * self._mean_stay_s))
-            if over.is_set():
-                return
-            await self._fidget(wanted)
-            await self._leave(wanted, held)
+            await asyncio.sleep(self._source.uniform(0, 2 * self._habits.pause_s))
+            chance = self._source.random()
+            if self._held and (chance >= self._habits.arrives or len(self._held) >= self._habits.most_held):
+                await self._leave(*self._held.pop(self._source.randrange(len(self._held))))
+            else:
+                await self._arrive(self._new_wish())
 
-    async def _arrive(self, wanted: Wanted) -> Answer | None:
+    async def _arrive(self, wanted: Wanted) -> None:
         times = 2 if self._source.random() < SENDS_TWICE else 1
         answers = await asyncio.gather(*(self._reserve(wanted) for _ in range(times)))
         told = [answer for answer in answers if answer.outcome is Outcome.OK]
-        return told[0] if told else None
-
-    async def _fidget(self, wanted: Wanted) -> None:
-        """Sends the old request again, or wants another slot for the same entity; mostly neither."""
+        if not told:
+            return
+        self._held.append((wanted, told[0]))
         chance = self._source.random()
         if chance < ASKS_AGAIN:
             await self._reserve(wanted)
@@ -170,15 +148,8 @@ class Driver:
             await self._reserve(Wanted(wanted.entity, self._new_name(), self._place.lot))
 
     async def _leave(self, wanted: Wanted, held: Answer) -> None:
-        key = self._new_name()
-        asked = Asked(
-            self._number,
-            Action.UNRESERVE,
-            key,
-            wanted.entity,
-            frozenset({held.slot}),
-            held.reservation,
-        )
+        key, fitting = self._new_name(), frozenset({held.slot})
+        asked = Asked(self._number, Action.UNRESERVE, key, wanted.entity, fitting, held.reservation)
         times = 2 if self._source.random() < SENDS_TWICE else 1
 
         async def leave() -> Answer:
@@ -211,10 +182,11 @@ class Driver:
     async def _until_known(self, asked: Asked, send: "Send") -> Answer:
         """Sends the same request again until its outcome is known, as a client with a key may."""
         while True:
+            await self._may_send.wait()
             answer = await self._history.record(asked, send(self._source.choice(self._counters)))
             if answer.outcome is not Outcome.UNKNOWN:
                 return answer
-            await asyncio.sleep(_RETRY_S)
+            await asyncio.sleep(self._source.uniform(0, 2 * _RETRY_S))
 
 
 class Send(Protocol):
@@ -223,12 +195,72 @@ class Send(Protocol):
     async def __call__(self, counter: Counter) -> Answer: ...
 
 
-async def race(drivers: Sequence[Driver], history: History, operations: int) -> None:
-    """Lets all drivers go until the history has so many operations, and what was begun has ended."""
-    over = asyncio.Event()
-    running = [asyncio.create_task(driver.drive(over)) for driver in drivers]
-    try:
-        await history.reaches(operations)
-    finally:
-        over.set()
-        await asyncio.gather(*running)
+class Traffic:
+    """Many drivers who come and go until it ends; it can be held up in between."""
+
+    def __init__(
+        self,
+        counters: Sequence[Counter],
+        place: Place,
+        history: History,
+        seed: str,
+        drivers: int,
+        habits: Habits,
+    ) -> None:
+        self.history = history
+        self._may_send = asyncio.Event()
+        self._over = asyncio.Event()
+        self._drivers = [
+            Driver(
+                number,
+                counters,
+                place,
+                history,
+                random.Random(f"{seed} {number}"),
+                habits,
+                self._may_send,
+            )
+            for number in range(drivers)
+        ]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def go(self) -> None:
+        """Lets everybody send, from the first time on."""
+        self._may_send.set()
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(driver.drive(self._over)) for driver in self._drivers]
+
+    async def reaches(self, operations: int) -> None:
+        """Returns when the history has so many operations; fails with a driver who fails."""
+        reached = asyncio.create_task(self.history.reaches(operations))
+        done, _ = await asyncio.wait([reached, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        if reached not in done:
+            reached.cancel()
+            await asyncio.gather(*done)
+
+    async def run(self, operations: int, seconds: float) -> None:
+        """All of it, until so many operations or seconds, whichever comes first."""
+        self.go()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.reaches(operations)
+        await self.end()
+
+    async def halt(self) -> None:
+        """Nobody sends any more; returns when nothing is under way. What is unknown then stays unknown."""
+        self._may_send.clear()
+        await self.history.rests()
+
+    async def end(self) -> None:
+        """Returns when the outcome of everything that was begun is known; fails where that takes too long."""
+        self._may_send.set()
+        self._over.set()
+        try:
+            async with asyncio.timeout(_KNOWN_WITHIN_S):
+                await asyncio.gather(*self._tasks)
+        except TimeoutError:
+            raise NeverAnswered(self.history.tally()) from None
+
+    async def abandon(self) -> None:
+        """Ends all at once, whatever is under way."""
+        await end_all(self._tasks)

@@ -1,41 +1,54 @@
-"""The processes of one deployment, each of which can be killed, frozen and started again."""
+"""Processes that can be killed, frozen and started again by their name."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from app.launch import embedded_redis
-from app.launch.readiness import is_ready, url
-from app.settings import Settings, embedded_redis_url
-from tests.chaos.waiting import until_none
-from tests.integration.launch.run_process import free_port
+import psutil
 
+from tests.chaos.waiting import until_none
+
+READY_WITHIN_S = 60.0
 _ROOT = Path(__file__).resolve().parents[2]
-_READY_WITHIN_S = 60.0
 _ENDS_WITHIN_S = 15.0
+_POLL_S = 0.005
+# What a process of the application has imported before it is needed: two seconds of work, done once.
+_IMPORTED = (
+    "app.cli",
+    "app.launch.serve",
+    "app.launch.tasks",
+    "app.main",
+    "tests.chaos.sabotage",
+    "workers.status",
+)
 
 
 class Process:
-    """One process: its command, and whether it serves."""
+    """One process through all its lives. ``serves`` asks whether the present one is ready."""
 
-    def __init__(
-        self, name: str, command: list[str], env: dict[str, str], log: Path, prepare: Callable[[], None]
-    ) -> None:
+    def __init__(self, name: str, log: Path, serves: Callable[[], Awaitable[bool]]) -> None:
         self.name = name
-        self._command = command
-        self._env = env
+        self.lives = 0
         self._log = log
-        self._prepare = prepare
-        self._process: subprocess.Popen[bytes] | None = None
+        self._serves = serves
 
     @property
     def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        raise NotImplementedError
+
+    @property
+    def pid(self) -> int:
+        """The number of the present life, or of the last one."""
+        raise NotImplementedError
+
+    def _begin(self) -> None:
+        raise NotImplementedError
 
     @property
     def log(self) -> str:
@@ -44,113 +57,137 @@ class Process:
 
     def start(self) -> None:
         """Starts it; that it serves is for the caller to wait for."""
-        assert not self.is_running
-        self._prepare()
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, cwd=_ROOT, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+        assert not self.is_running, self.name
+        self.lives += 1
+        self._begin()
+
+    async def until_ready(self) -> float:
+        """Returns the seconds until it served; fails where it ends or takes too long."""
+
+        async def not_ready() -> list[str]:
+            assert self.is_running, f"{self.name} has ended:\n{self.log[-4000:]}"
+            return [] if await self._serves() else [f"{self.name} is not ready"]
+
+        return await until_none(not_ready, READY_WITHIN_S, f"{self.name} is ready")
 
     def kill(self) -> None:
-        """``kill -9``; returns when it is gone."""
-        self._signal(signal.SIGKILL)
-        self._wait()
+        """``kill -9``, with whatever it has started; returns when all of it is gone."""
+        # A process that stands still starts nothing more meanwhile.
+        self.freeze()
+        family = [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]
+        for one in family:
+            one.send_signal(signal.SIGKILL)
+        self._until_gone(family)
 
     def freeze(self) -> None:
         """It keeps its sockets and answers nobody."""
-        self._signal(signal.SIGSTOP)
+        os.kill(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        self._signal(signal.SIGCONT)
+        os.kill(self.pid, signal.SIGCONT)
 
-    def end(self) -> int:
-        """Ends it as a supervisor does; returns its exit code."""
-        self._signal(signal.SIGTERM)
-        try:
-            return self._wait()
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise
+    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Ends it as a supervisor does, if it runs."""
+        if self.is_running:
+            self.thaw()
+            os.kill(self.pid, number)
+            self._until_gone([psutil.Process(self.pid)])
 
-    def _signal(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)
+    def wait(self) -> None:
+        """Returns when it has ended by itself."""
+        self._until_gone([])
 
-    def _wait(self) -> int:
-        assert self._process is not None
-        return self._process.wait(_ENDS_WITHIN_S)
+    def _until_gone(self, family: Sequence[psutil.Process]) -> None:
+        deadline_s = time.monotonic() + _ENDS_WITHIN_S
+        while self.is_running or any(_executes(one) for one in family):
+            assert time.monotonic() < deadline_s, f"{self.name} did not end:\n{self.log[-2000:]}"
+            time.sleep(_POLL_S)
 
 
-class Deployment:
-    """One web process, one worker and the embedded Redis, over one SQL database."""
+class Command(Process):
+    """A command line."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.settings = Settings.from_environment(
-            {
-                "PORT": str(self.port),
-                "DATABASE_URL": database_url,
-                "REDIS_URL": embedded_redis_url(folder),
-                "LOTLINE_DATA": str(folder),
-            }
-        )
-        env = {**os.environ, **self.settings.as_environment()}
-
-        def process(name: str, *command: str, prepare: Callable[[], None] = lambda: None) -> Process:
-            return Process(name, list(command), env, folder / f"{name}.log", prepare)
-
-        self.redis = process(
-            "redis", *embedded_redis.command(folder), prepare=lambda: embedded_redis.prepare(folder)
-        )
-        self.web = process("web", sys.executable, "-m", "app.cli", "serve")
-        self.worker = process("worker", sys.executable, "-m", "workers.status")
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        serves: Callable[[], Awaitable[bool]],
+        env: Mapping[str, str] | None = None,
+        cwd: Path = _ROOT,
+        prepare: Callable[[], None] = lambda: None,
+    ) -> None:
+        super().__init__(name, log, serves)
+        self._command = command
+        self._env = {**os.environ, **(env or {})}
+        self._cwd = cwd
+        self._prepare = prepare
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
-    def base_url(self) -> str:
-        return url("127.0.0.1", self.port)
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
-    def start_redis(self) -> None:
-        """Starts Redis on what it has on disk, and waits until it answers."""
-        self.redis.start()
-        embedded_redis.wait_until_ready(self.folder, lambda: self.redis.is_running)
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
-    async def start_web(self) -> float:
-        """Starts the web process; returns the seconds until it was ready."""
-        self.web.start()
-
-        async def not_ready() -> list[str]:
-            assert self.web.is_running, self.web.log
-            return [] if await is_ready("127.0.0.1", self.port) else ["not ready"]
-
-        return await until_none(not_ready, _READY_WITHIN_S, "the web process is ready")
-
-    async def start_again(self, victim: str) -> float:
-        """Starts ``web``, ``worker`` or ``redis``, which was killed; returns the seconds it took."""
-        began_s = time.monotonic()
-        if victim == "web":
-            await self.start_web()
-        elif victim == "redis":
-            self.start_redis()
-        else:
-            self.worker.start()
-        return time.monotonic() - began_s
-
-    def process(self, name: str) -> Process:
-        return {"web": self.web, "worker": self.worker, "redis": self.redis}[name]
+    def _begin(self) -> None:
+        self._prepare()
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, cwd=self._cwd, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
 
 
-@asynccontextmanager
-async def deployed(folder: Path, database_url: str) -> AsyncIterator[Deployment]:
-    """A deployment whose Redis runs; the rest is started by the caller, and everything is ended."""
-    deployment = Deployment(folder, database_url)
-    async with AsyncExitStack() as stack:
-        for process in (deployment.redis, deployment.worker, deployment.web):
-            stack.callback(_kill, process)
-        deployment.start_redis()
-        yield deployment
+class Fork(Process):
+    """A process of the application, forked from one that has imported it: ready in a tenth of a second.
+
+    From then on it is a process like any other. ``main`` must be importable by its name.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        main: Callable[[], None],
+        log: Path,
+        serves: Callable[[], Awaitable[bool]],
+        env: Mapping[str, str],
+    ) -> None:
+        super().__init__(name, log, serves)
+        self._main = main
+        self._env = env
+        self._process: BaseProcess | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.is_alive()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def _begin(self) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(list(_IMPORTED))
+        self._process = context.Process(target=_live, args=(self._main, self._log, self._env))
+        self._process.start()
 
 
-def _kill(process: Process) -> None:
-    if process.is_running:
-        process.kill()
+def _live(main: Callable[[], None], log: Path, env: Mapping[str, str]) -> None:
+    with log.open("ab") as lines:
+        os.dup2(lines.fileno(), sys.stdout.fileno())
+        os.dup2(lines.fileno(), sys.stderr.fileno())
+    os.environ.update(env)
+    main()
+
+
+def _executes(process: psutil.Process) -> bool:
+    """A zombie has ended, and waits for a parent that may be slow to ask."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -3,31 +3,39 @@
 import asyncio
 import contextlib
 import json
+import time
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
-
-from app.live.hub import Hub
-from app.live.picture import Picture
 
 _RETRY_S = 0.05
 
 
 class Screen:
-    """The states of one lot by position, as a viewer has put them together from its frames."""
+    """The states of one lot by position, as a viewer has put them together from its frames.
+
+    ``ahead_s``: how far the clock of the process that served the last frame is ahead of this one's.
+    """
 
     def __init__(self) -> None:
         self.shown: list[int] | None = None
         self.epochs: list[str] = []
         self.frames = 0
         self.connects = 0
+        self.ahead_s = 0.0
+
+    @property
+    def epoch(self) -> str:
+        """The epoch of the last frame."""
+        return self.epochs[-1] if self.epochs else ""
 
     def take(self, frame: str) -> None:
         """Applies one frame as the page does."""
         told = json.loads(frame)
         self.frames += 1
+        self.ahead_s = told["now"] - time.time()
         epoch = told["seq"].rpartition(":")[0]
-        if self.epochs[-1:] != [epoch]:
+        if self.epoch != epoch:
             self.epochs.append(epoch)
         if "states" in told:
             self.shown = [int(digit) for digit in told["states"]]
@@ -35,30 +43,6 @@ class Screen:
         for position, state in zip(tiles[::2], tiles[1::2], strict=True):
             assert self.shown is not None, "tiles before the first picture"
             self.shown[position] = state
-
-
-class StatesOnly:
-    """The projection of a map without its counts."""
-
-    name = "states"
-    with_states = True
-
-    def content(self, picture: Picture, changed: set[int] | None) -> str:
-        return ""
-
-
-async def watch_hub(hub: Hub, lot_id: int, screen: Screen) -> None:
-    """A viewer inside the web process, until it is cancelled."""
-    async with hub.watching(lot_id, StatesOnly()) as feed:
-        assert feed is not None
-        number = 0
-        screen.connects += 1
-        while True:
-            await feed.news(number)
-            seen, frames = feed.number, feed.after(number)
-            for frame in frames:
-                screen.take(frame)
-            number = seen
 
 
 async def watch_socket(url: str, screen: Screen) -> None:

@@ -1,51 +1,55 @@
 """A process dies exactly between its commit and telling Redis: the relay mends it within two seconds."""
 
-import asyncio
 import time
-from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
-from redis.asyncio import Redis
 
-from app.bookings import records
-from app.bookings.desk import Desk
-from app.bookings.forms import ReserveRequest, UnreserveRequest
-from app.bookings.reserve import reserve
-from app.bookings.unreserve import unreserve
-from tests.chaos.offices import opened_office
-from tests.chaos.truth import read_truth, redis_differences, screen_differences
+from tests.chaos.deployment import Shape
+from tests.chaos.drivers import HttpCounter, Wanted
+from tests.chaos.history import Outcome
+from tests.chaos.sabotage import DIES_BY, serve_until_told_to_die
+from tests.chaos.site import Kind, Site
+from tests.chaos.town import LOT, opened_town
+from tests.chaos.truth import read_slots, read_truth, redis_differences, screen_differences
 
+SLOTS, PREMIUM_SLOTS = 10, 1
 MENDED_WITHIN_S = 2.0
-
-
-async def never_published(desk: Desk, moved: Iterable[records.Moved]) -> None:
-    """As far as anybody else can see, the process ends here."""
-    raise asyncio.CancelledError
 
 
 @pytest.mark.parametrize("step", ["reserve", "unreserve"])
 async def test_what_was_committed_and_never_applied_is_shown_within_two_seconds(
-    database_url: str, redis: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch, step: str
+    site: Site, kind: Kind, tmp_path: Path, step: str
 ) -> None:
-    async with opened_office(database_url, redis, redis_url) as office:
-        desk = office.desks[1]
-        if step == "unreserve":
-            await reserve(desk, ReserveRequest("A 1", lot="here"))
-            await office.settle(within_s=5.0)
-        before = await read_truth(desk.database, office.lot_id)
-        with monkeypatch.context() as dying:
-            dying.setattr(Desk, "publish", never_published)
-            with pytest.raises(asyncio.CancelledError):
-                if step == "reserve":
-                    await reserve(desk, ReserveRequest("A 1", lot="here"))
-                else:
-                    await unreserve(desk, UnreserveRequest("A 1", before.running[0][1]))
-        committed_s = time.monotonic()
-        truth = await read_truth(desk.database, office.lot_id)
-        assert truth != before, "it was committed"
-        assert await redis_differences(redis, office.lot_id, truth) != []
-        assert screen_differences(office.screen.shown, truth) != []
-        await office.settle(MENDED_WITHIN_S)
-        took_s = time.monotonic() - committed_s
+    shape = Shape(serve=serve_until_told_to_die)
+    async with (
+        site.base(kind, tmp_path) as base,
+        opened_town(base, tmp_path, shape, SLOTS, PREMIUM_SLOTS) as town,
+    ):
+        counter, web = HttpCounter(town.wires[0]), town.deployment["web-1"]
+        booked = await counter.reserve(Wanted("A 1", "first", LOT))
+        await town.converged(MENDED_WITHIN_S)
+        before = await read_truth(town.desk.database, town.lot_id)
+
+        async def ask() -> Outcome:
+            if step == "reserve":
+                return (await counter.reserve(Wanted("B 2", "second", LOT))).outcome
+            return (await counter.unreserve("A 1", booked.slot, "second")).outcome
+
+        (tmp_path / DIES_BY).touch()
+        assert await ask() is Outcome.UNKNOWN
+        died_s = time.monotonic()
+        web.wait()
+        slots = await read_slots(town.desk.database, town.lot_id)
+        assert slots != before.slots, "it was committed"
+        assert await redis_differences(town.redis, town.lot_id, slots) != []
+        assert screen_differences(town.screens[0].shown, slots) != []
+        (tmp_path / DIES_BY).unlink()
+        await town.deployment.ready()
+        await town.converged(MENDED_WITHIN_S)
+        took_s = time.monotonic() - died_s
+        assert await ask() is Outcome.OK
+        after = await read_truth(town.desk.database, town.lot_id)
     print(f"mended after {took_s:.2f} s")
     assert took_s < MENDED_WITHIN_S
+    assert after.slots == slots, "the same key did it once"

@@ -3,8 +3,10 @@
 import pytest
 
 from app.slots.models import State
-from tests.chaos.history import Action, Answer, Asked, Operation, Outcome, check
-from tests.chaos.truth import TrueSlot, Truth, compare
+from tests.chaos.bookings import Booked, Bookings
+from tests.chaos.checker import check
+from tests.chaos.history import Action, Answer, Asked, Operation, Outcome
+from tests.chaos.truth import TrueSlot, Truth, violations
 
 ONE, TWO = "S1", "S2"
 BOTH = frozenset({ONE, TWO})
@@ -35,7 +37,7 @@ def released(
 
 
 def kinds(*operations: Operation) -> list[str]:
-    return [violation.kind for violation in check(operations)]
+    return [violation.kind for violation in check(Bookings(operations))]
 
 
 def test_one_after_the_other_passes() -> None:
@@ -160,11 +162,11 @@ def truth(
     holder_of_one: str | None = None, *, ended: tuple[str, ...] = (), state: State | None = None
 ) -> Truth:
     """Slot one with this holder, slot two free."""
-    running = () if holder_of_one is None else ((f"r-{holder_of_one}", ONE, holder_of_one),)
-    held = running[0][0] if running else None
+    running = () if holder_of_one is None else (Booked(f"r-{holder_of_one}", ONE, holder_of_one),)
+    held = running[0].reservation if running else None
     first = state or (State.RESERVED if held else State.FREE)
     slots = (TrueSlot(ONE, 0, 0, 1, first, 2, held), TrueSlot(TWO, 1, 1, 1, State.FREE, 1, None))
-    return Truth(slots, running, frozenset(f"r-{entity}" for entity in ended))
+    return Truth(slots, running, tuple(Booked(f"r-{entity}", ONE, entity) for entity in ended))
 
 
 @pytest.mark.parametrize(
@@ -204,4 +206,4 @@ def truth(
 def test_the_end_bears_out_what_was_acknowledged(
     operations: list[Operation], at_the_end: Truth, expected: list[str]
 ) -> None:
-    assert [violation.kind for violation in compare(operations, at_the_end)] == expected
+    assert [violation.kind for violation in violations(operations, at_the_end)] == expected

@@ -5,7 +5,7 @@ import asyncio
 from redis.asyncio import Redis
 
 from app.live.channels import Subscription, lot_channel
-from tests.chaos.offices import running
+from tests.chaos.running import running
 
 
 async def test_a_lot_that_is_watched_while_the_connection_is_made_is_subscribed_to(redis: Redis) -> None:

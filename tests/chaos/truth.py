@@ -1,7 +1,7 @@
 """What SQL has at the end, and what must agree with it: the history, Redis and the viewers."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,10 @@ from sqlalchemy import func, select
 from app.bookings.records import HISTORY, RESERVATION
 from app.core.db import Database
 from app.slots.models import STATE_CODES, Slot, SlotState, State, StatusOutbox, public_code
-from app.slots.status import RECORD
-from tests.chaos.history import Bookings, Operation, Violation
+from app.slots.packed import RECORD
+from tests.chaos.bookings import Booked, Bookings, Loose
+from tests.chaos.checker import Violation, check
+from tests.chaos.history import Operation
 
 _SLOT = Slot.__table__  # type: ignore[attr-defined]
 _STATE = SlotState.__table__  # type: ignore[attr-defined]
@@ -34,20 +36,15 @@ class TrueSlot:
 
 @dataclass(frozen=True)
 class Truth:
-    """A lot as SQL has it. ``running``: reservation, slot and entity of every active booking."""
+    """A lot as SQL has it, with every booking that it ever had."""
 
     slots: tuple[TrueSlot, ...]
-    running: tuple[tuple[str, str, str], ...]
-    ended: frozenset[str]
-
-    @property
-    def shown(self) -> list[int]:
-        """What every viewer must show, by position."""
-        return [public_code(STATE_CODES[slot.state]) for slot in self.slots]
+    running: tuple[Booked, ...]
+    ended: tuple[Booked, ...]
 
 
-async def read_truth(database: Database, lot_id: int) -> Truth:
-    """The lot as it is now, in one transaction."""
+async def read_slots(database: Database, lot_id: int) -> tuple[TrueSlot, ...]:
+    """The slots of a lot by position."""
     columns = [_SLOT.c[name] for name in ("identifier", "position")]
     columns += [_STATE.c[name] for name in ("rank", "class_number", "state", "version", "reservation_id")]
     of_lot = (
@@ -56,19 +53,32 @@ async def read_truth(database: Database, lot_id: int) -> Truth:
         .where(_SLOT.c.lot_id == lot_id)
         .order_by(_SLOT.c.position)
     )
-    active = (
-        select(RESERVATION.c.id, _SLOT.c.identifier, RESERVATION.c.entity)
-        .join_from(RESERVATION, _SLOT, _SLOT.c.id == RESERVATION.c.slot_id)
-        .where(RESERVATION.c.lot_id == lot_id)
-    )
     async with database.look() as connection:
-        slots = [dict(row) for row in (await connection.execute(of_lot)).mappings()]
-        running = [(row[0], row[1], row[2]) for row in await connection.execute(active)]
-        past = (await connection.execute(select(HISTORY.c.id).where(HISTORY.c.lot_id == lot_id))).scalars()
-        ended = frozenset(past)
-    return Truth(
-        tuple(TrueSlot(**{**row, "state": State(row["state"])}) for row in slots), tuple(running), ended
-    )
+        rows = (await connection.execute(of_lot)).mappings().all()
+    return tuple(TrueSlot(**{**row, "state": State(row["state"])}) for row in rows)
+
+
+async def read_truth(database: Database, lot_id: int) -> Truth:
+    """All of a lot. Ask when nothing is under way: it takes more than one statement."""
+    slots = await read_slots(database, lot_id)
+    return Truth(slots, *await read_bookings(database, lot_id))
+
+
+async def read_bookings(
+    database: Database, lot_id: int | None = None
+) -> tuple[tuple[Booked, ...], tuple[Booked, ...]]:
+    """The bookings of one lot, or of all: those that run, and those that have ended."""
+    found = []
+    async with database.look() as connection:
+        for table in (RESERVATION, HISTORY):
+            booked = select(table.c.id, _SLOT.c.identifier, table.c.entity).join_from(
+                table, _SLOT, _SLOT.c.id == table.c.slot_id
+            )
+            if lot_id is not None:
+                booked = booked.where(table.c.lot_id == lot_id)
+            found.append(tuple(Booked(*row) for row in await connection.execute(booked)))
+    running, ended = found
+    return running, ended
 
 
 async def outbox_rows(database: Database) -> int:
@@ -78,29 +88,38 @@ async def outbox_rows(database: Database) -> int:
         return rows
 
 
-def compare(operations: Iterable[Operation], truth: Truth) -> list[Violation]:
+def violations(operations: Iterable[Operation], truth: Truth) -> list[Violation]:
+    """What neither the history nor SQL bears out. Read the truth when nothing is under way."""
+    bookings = Bookings(operations, (*truth.running, *truth.ended))
+    return [*check(bookings), *compare(bookings, truth)]
+
+
+def compare(bookings: Bookings, truth: Truth) -> list[Violation]:
     """Where SQL does not bear out what clients were told, or contradicts itself."""
-    bookings = Bookings(operations)
     return [*_against_itself(truth), *_lost(bookings, truth), *_unasked(bookings, truth)]
 
 
 def _against_itself(truth: Truth) -> Iterable[Violation]:
     holders: dict[str, list[str]] = defaultdict(list)
-    for reservation, slot, _ in truth.running:
-        holders[slot].append(reservation)
+    for one in truth.running:
+        holders[one.slot].append(one.reservation)
     for slot in truth.slots:
         expected = [] if slot.reservation_id is None else [slot.reservation_id]
         if holders[slot.identifier] != expected:
             yield Violation("SQL contradicts itself", f"{slot}, but bookings {holders[slot.identifier]}")
         if (slot.state in (State.RESERVED, State.OCCUPIED)) != (slot.reservation_id is not None):
             yield Violation("SQL contradicts itself", f"{slot}")
+    for reservation in {one.reservation for one in truth.running} & {one.reservation for one in truth.ended}:
+        yield Violation("SQL contradicts itself", f"{reservation} runs and has ended")
 
 
 def _lost(bookings: Bookings, truth: Truth) -> Iterable[Violation]:
-    running = {reservation: (slot, entity) for reservation, slot, entity in truth.running}
+    running = {one.reservation: one for one in truth.running}
+    ended = {one.reservation: one for one in truth.ended}
     for stay in bookings.stays.values():
-        is_running = running.get(stay.reservation) == (stay.slot, stay.entity)
-        has_ended = stay.reservation in truth.ended
+        booked = Booked(stay.reservation, stay.slot, stay.entity)
+        is_running = running.get(stay.reservation) == booked
+        has_ended = ended.get(stay.reservation) == booked
         if not stay.asked_to_end and not is_running:
             yield Violation("lost booking", f"{stay.entity} on {stay.slot} was acknowledged")
         elif stay.ended and (is_running or not has_ended):
@@ -110,38 +129,78 @@ def _lost(bookings: Bookings, truth: Truth) -> Iterable[Violation]:
 
 
 def _unasked(bookings: Bookings, truth: Truth) -> Iterable[Violation]:
-    loose = {one.entity: one.fitting for one in bookings.loose}
-    for reservation, slot, entity in truth.running:
-        if reservation not in bookings.stays and slot not in loose.get(entity, ()):
-            yield Violation("unasked booking", f"{entity} on {slot}")
+    """What is in SQL, and nobody was told of: only a reserve of unknown end may have left it there."""
+    loose: dict[str, list[Loose]] = defaultdict(list)
+    for one in bookings.loose:
+        loose[one.entity].append(one)
+    for booked in (*truth.running, *truth.ended):
+        if booked.reservation in bookings.stays:
+            continue
+        asked = [one for one in loose[booked.entity] if booked.slot in one.fitting]
+        if not asked:
+            yield Violation("unasked booking", f"{booked.entity} on {booked.slot}")
+        elif all(one.refused_later for one in asked):
+            yield Violation("booked and refused", f"{booked.entity} on {booked.slot}, as the same request")
+    for booked in truth.ended:
+        if booked.reservation not in bookings.stays:
+            yield Violation("unasked end", f"{booked.entity} on {booked.slot} was never acknowledged")
 
 
-async def redis_differences(redis: Redis, lot_id: int, truth: Truth) -> list[str]:
-    """Where Redis' records and free sets are not what SQL has; read as they lie, past the application."""
-    meta: dict[bytes, bytes] = await redis.hgetall(f"lot:{{{lot_id}}}:meta")  # type: ignore[misc]
-    epoch = await redis.get("lotline:epoch")
+async def epoch_of(redis: Redis) -> str:
+    """The epoch that Redis has, valid or not."""
+    stored: Any = await redis.get("lotline:epoch")
+    return (stored or b"").decode()
+
+
+async def redis_differences(redis: Redis, lot_id: int, slots: Sequence[TrueSlot]) -> list[str]:
+    """Where Redis' records and free sets are not what SQL has; read as they lie, past the application.
+
+    A slot with a lease may be in its free set or not.
+    """
+    pipeline = redis.pipeline(transaction=True)
+    pipeline.get("lotline:epoch")
+    pipeline.hgetall(f"lot:{{{lot_id}}}:meta")
+    pipeline.get(f"lot:{{{lot_id}}}:slots")
+    pipeline.zrange(f"lot:{{{lot_id}}}:leases", 0, -1)
+    classes = sorted({slot.class_number for slot in slots})
+    for number in classes:
+        pipeline.get(f"lot:{{{lot_id}}}:free:{number}")
+    epoch, meta, stored, leases, *bitmaps = await pipeline.execute()
     if not epoch or not meta.get(b"epoch") == meta.get(b"built") == epoch:
         return [f"not built in the epoch {epoch!r}: {meta}"]
-    records = list(RECORD.iter_unpack(await redis.get(f"lot:{{{lot_id}}}:slots") or b""))
-    if len(records) != len(truth.slots):
-        return [f"{len(records)} records for {len(truth.slots)} slots"]
-    leased = {int(rank) for rank in await redis.zrange(f"lot:{{{lot_id}}}:leases", 0, -1)}
+    records = list(RECORD.iter_unpack(stored or b""))
+    if len(records) != len(slots):
+        return [f"{len(records)} records for {len(slots)} slots"]
+    leased = {int(rank) for rank in leases}
+    free = {number: _ranks(bitmap or b"") for number, bitmap in zip(classes, bitmaps, strict=True)}
     differences = []
-    for slot in truth.slots:
+    for slot in slots:
         expected = (slot.version, slot.class_number, STATE_CODES[slot.state])
         if records[slot.rank][:3] != expected:
             differences.append(f"{slot.identifier}: {records[slot.rank][:3]}, SQL has {expected}")
-        is_set = await redis.getbit(f"lot:{{{lot_id}}}:free:{slot.class_number}", slot.rank)
-        if slot.rank not in leased and bool(is_set) != (slot.state is State.FREE):
-            differences.append(f"{slot.identifier}: in the free set {is_set}, SQL has {slot.state}")
+        for number, ranks in free.items():
+            is_free = slot.state is State.FREE and number == slot.class_number
+            if slot.rank not in leased and (slot.rank in ranks) != is_free:
+                differences.append(f"{slot.identifier}: in free set {number}, SQL has {slot.state}")
     return differences
 
 
-def screen_differences(shown: list[int] | None, truth: Truth) -> list[str]:
+def _ranks(bitmap: bytes) -> set[int]:
+    """The ranks whose bits are set; the first bit of a byte is its highest."""
+    return {
+        byte * 8 + bit for byte, bits in enumerate(bitmap) for bit in range(8) if bits and bits & 0x80 >> bit
+    }
+
+
+def screen_differences(shown: list[int] | None, slots: Sequence[TrueSlot]) -> list[str]:
     """Where a viewer shows another state than SQL has."""
     if shown is None:
         return ["nothing is shown"]
-    if len(shown) != len(truth.slots):
-        return [f"{len(shown)} slots are shown of {len(truth.slots)}"]
-    pairs: Any = zip(truth.slots, truth.shown, shown, strict=True)
-    return [f"{slot.identifier}: shows {seen}, SQL has {true}" for slot, true, seen in pairs if true != seen]
+    if len(shown) != len(slots):
+        return [f"{len(shown)} slots are shown of {len(slots)}"]
+    expected = [public_code(STATE_CODES[slot.state]) for slot in slots]
+    return [
+        f"{slot.identifier}: shows {seen}, SQL has {true}"
+        for slot, true, seen in zip(slots, expected, shown, strict=True)
+        if true != seen
+    ]

@@ -4,14 +4,19 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-_POLL_S = 0.02
+_POLL_S = 0.01
+
+
+class TooLate(AssertionError):
+    """What had to come to pass did not in time."""
 
 
 async def until_none(differences: Callable[[], Awaitable[list[str]]], within_s: float, what: str) -> float:
-    """Returns the seconds after which ``differences`` had none left; fails after ``within_s``."""
+    """Returns the seconds after which ``differences`` had none left; raises TooLate after ``within_s``."""
     began_s = time.monotonic()
     while left := await differences():
         took_s = time.monotonic() - began_s
-        assert took_s < within_s, f"{what}: not after {took_s:.1f} s: {left[:5]}"
+        if took_s >= within_s:
+            raise TooLate(f"{what}: not after {took_s:.1f} s: {left[:5]}")
         await asyncio.sleep(_POLL_S)
     return time.monotonic() - began_s

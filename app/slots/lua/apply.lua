@@ -10,14 +10,14 @@
 -- ARGV[3]  epoch that the caller knows
 -- ARGV[4]  order version that the caller knows
 -- ARGV[5…] rank, version, class, state for each slot
--- Returns  {'ok', seq, how many changed} or {'epoch'}, {'order'}
+-- Returns  {'ok', seq, how many changed, how many are known at a higher version} or {'epoch'}, {'order'}
 -- Life     the keys live until the lot is rebuilt
 local meta = redis.call('HMGET', KEYS[1], 'epoch', 'order', 'seq')
 if meta[1] ~= ARGV[3] then return {'epoch'} end
 if meta[2] ~= ARGV[4] then return {'order'} end
 
 local prefix = ARGV[1]
-local changes = {}
+local changes, older = {}, 0
 for i = 5, #ARGV, 4 do
   local rank, version = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
   local class, state = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
@@ -26,6 +26,7 @@ for i = 5, #ARGV, 4 do
   if #record == 8 then known, known_class = struct.unpack('>I4H', record) end
   if known == 0 or known_class ~= class then redis.call('SADD', KEYS[4], class) end
   if known == 0 then known_class = class end
+  if version < known then older = older + 1 end
   if version >= known then
     if version > known then
       redis.call('SETRANGE', KEYS[2], rank * 8, struct.pack('>I4HBB', version, class, state, 0))
@@ -40,9 +41,9 @@ for i = 5, #ARGV, 4 do
     redis.call('SETBIT', prefix .. class, rank, free and 1 or 0)
   end
 end
-if #changes == 0 then return {'ok', tonumber(meta[3]), 0} end
-if ARGV[2] == '' then return {'ok', tonumber(meta[3]), #changes / 2} end
+if #changes == 0 then return {'ok', tonumber(meta[3]), 0, older} end
+if ARGV[2] == '' then return {'ok', tonumber(meta[3]), #changes / 2, older} end
 local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
 redis.call('PUBLISH', ARGV[2], '{"epoch":"' .. ARGV[3] .. '","seq":' .. seq
   .. ',"changes":[' .. table.concat(changes, ',') .. ']}')
-return {'ok', seq, #changes / 2}
+return {'ok', seq, #changes / 2, older}

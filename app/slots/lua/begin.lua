@@ -5,13 +5,23 @@
 -- KEYS[2]  lot:{id}:slots    8 bytes a rank
 -- KEYS[3]  lot:{id}:leases   sorted set
 -- KEYS[4]  lot:{id}:classes  set: class numbers that have a free set
+-- KEYS[5]  lot:{id}:builder  string: who rebuilds the lot just now
 -- ARGV[1]  prefix of the free sets, lot:{id}:free:
 -- ARGV[2]  epoch
 -- ARGV[3]  order version
 -- ARGV[4]  layout version
--- Returns  the sequence number, which goes on so that no viewer takes an old number for a new one; it
---          names this rebuild, which alone may end as the lot's built state
--- Life     the keys live until the next rebuild
+-- ARGV[5]  who asks
+-- ARGV[6]  how long nobody else is to begin, ms; whoever builds renews it
+-- ARGV[7]  '1' where the lot is to be built although it is built
+-- Returns  {'ok', seq}, {'built'}, or {'builder'} where another one is at it. The sequence number goes on,
+--          so that no viewer takes an old number for a new one; it names this rebuild, which alone may end
+--          as the lot's built state
+-- Life     the keys live until the next rebuild, KEYS[5] as long as it is renewed
+local meta = redis.call('HMGET', KEYS[1], 'built', 'order')
+if ARGV[7] ~= '1' and meta[1] == ARGV[2] and meta[2] == ARGV[3] then return {'built'} end
+-- A courtesy, so that two workers do not load the same: `begun` is what keeps a rebuild right.
+if redis.call('EXISTS', KEYS[5]) == 1 then return {'builder'} end
+redis.call('SET', KEYS[5], ARGV[5], 'PX', ARGV[6])
 for _, class in ipairs(redis.call('SMEMBERS', KEYS[4])) do
   redis.call('DEL', ARGV[1] .. class)
 end
@@ -20,4 +30,4 @@ redis.call('HDEL', KEYS[1], 'built')
 redis.call('HSET', KEYS[1], 'epoch', ARGV[2], 'order', ARGV[3], 'layout', ARGV[4])
 local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
 redis.call('HSET', KEYS[1], 'begun', seq)
-return seq
+return {'ok', seq}

@@ -9,7 +9,7 @@
 -- ARGV[4]  how many slots are wanted
 -- ARGV[5]  lease, ms
 -- ARGV[6…] class numbers in the order of preference; 0 stands between groups that are equally good
--- Returns  {'ok', rank, class, rank, class, …} or {'epoch'}, {'unbuilt'}, {'order'}
+-- Returns  {'ok', how many leases had run out, rank, class, rank, class, …} or {'epoch'}, {'unbuilt'}, {'order'}
 -- Life     the keys live until the lot is rebuilt; nothing here expires by itself
 local meta = redis.call('HMGET', KEYS[1], 'epoch', 'built', 'order')
 if meta[1] ~= ARGV[2] then return {'epoch'} end
@@ -21,7 +21,8 @@ local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
 -- A lease that ran out gives its slot back, as its own eight bytes say.
-for _, rank in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now_ms)) do
+local ended = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now_ms)
+for _, rank in ipairs(ended) do
   local record = redis.call('GETRANGE', KEYS[2], rank * 8, rank * 8 + 7)
   if #record == 8 and record:byte(7) == 0 then
     redis.call('SETBIT', prefix .. struct.unpack('>H', record:sub(5, 6)), rank, 1)
@@ -29,7 +30,7 @@ for _, rank in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now_ms)) do
   redis.call('ZREM', KEYS[3], rank)
 end
 
-local answer = {'ok'}
+local answer = {'ok', #ended}
 local wanted = tonumber(ARGV[4])
 local group = {}
 local function take_from_group()

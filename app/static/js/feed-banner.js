@@ -4,7 +4,7 @@
   const SAID = {
     live: 'Live again.',
     stale: 'No update for some seconds. Counts may have changed.',
-    lost: 'Connection lost. What you see is not current.',
+    lost: 'No update for long. What you see is not current.',
   };
   const root = document.documentElement;
   const words = document.getElementById('feed-state');

@@ -7,6 +7,8 @@
   const CODES = ['free', 'reserved', 'occupied', 'closed'];
   const root = document.documentElement;
   const feed = () => document.getElementById('feed');
+  // How old the page was when it was made; it ages until the feed speaks.
+  const madeAge = Number(root.dataset.feedAge ?? NaN), madeAt = performance.now();
   const on = (name, work) => document.addEventListener(`htmx:ws:${name}`, work);
   const seconds = () => performance.now() / 1000;
 
@@ -41,6 +43,7 @@
   };
 
   const age = () => {
+    if (!lots.size) return madeAge + (performance.now() - madeAt) / 1000;
     let oldest = -Infinity;
     for (const { asOf } of lots.values()) {
       if (asOf === null) return NaN;
@@ -54,12 +57,12 @@
     const old = age(), known = Number.isFinite(old);
     if (known) knownAt = performance.now();
     const quiet = (performance.now() - knownAt) / 1000;
-    const state = known ? (old < STALE_S ? 'live' : old < LOST_S ? 'stale' : 'lost')
-      : quiet < STALE_S ? 'connecting' : quiet < LOST_S ? 'stale' : 'lost';
     const silent_s = Math.floor(known ? old : quiet);
+    const state = silent_s >= LOST_S ? 'lost' : silent_s >= STALE_S ? 'stale' : known && lots.size ? 'live' : 'connecting';
     if (state === 'lost') lostAt ??= clock.format(new Date(Date.now() - silent_s * 1000)); else lostAt = null;
     const text = {
-      live: 'Live', connecting: 'Connecting', stale: `No update for ${silent_s} s`, lost: `Connection lost at ${lostAt}`,
+      live: 'Live', connecting: 'Connecting', stale: `No update for ${silent_s} s`,
+      lost: performance.now() - heardAt < STALE_S * 1000 ? `No update since ${lostAt}` : `Connection lost at ${lostAt}`,
     }[state];
     const words = document.getElementById('feed-state');
     if (words && words.textContent !== text) words.textContent = text;

@@ -27,6 +27,7 @@ async def served(
     given = Settings.from_environment({"DATABASE_URL": database_url, "REDIS_URL": redis_url})
     app = create_app(replace(given, **settings), clock)
     async with lifespan(app), AsyncClient(transport=ASGITransport(app), base_url=ADDRESS) as client:
+        client.app = app  # type: ignore[attr-defined]
         client.desk = app.state.parts.get(Desk)  # type: ignore[attr-defined]
         yield client
 

@@ -99,14 +99,30 @@ async def test_a_repeated_request_with_its_key_gets_the_same_booking(desk: Desk)
     assert refused.value.status == 422
 
 
-async def test_the_same_key_many_times_at_once_books_once(desk: Desk) -> None:
+async def test_the_same_key_many_times_at_once_books_once_and_the_others_are_told_to_ask_again(
+    desk: Desk,
+) -> None:
     await open_lot(desk)
     key = IdempotencyKey("test", "k1", "d1")
     asked = ReserveRequest("A 1", lot="here", idempotency=key)
-    done = await asyncio.gather(*(reserve(desk, asked) for _ in range(20)))
-    assert len({one.reservation for one in done}) == 1
+    answers = await asyncio.gather(*(reserve(desk, asked) for _ in range(20)), return_exceptions=True)
+    booked = [one for one in answers if not isinstance(one, BaseException)]
+    refused = [one for one in answers if isinstance(one, Problem)]
+    assert len(booked) == 1
+    assert [(one.status, one.type, one.retry_after_s) for one in refused] == [
+        (409, "request-in-flight", 1)
+    ] * 19
+    assert await reserve(desk, asked) == booked[0]
     seen = await desk.status.snapshot(1)
     assert list(seen.states).count(RESERVED) == 1
+
+
+async def test_a_form_sent_many_times_at_once_waits_and_gets_one_answer(desk: Desk) -> None:
+    await open_lot(desk)
+    key = IdempotencyKey("browser", "k1", "d1", waits=True)
+    asked = ReserveRequest("A 1", lot="here", idempotency=key)
+    done = await asyncio.gather(*(reserve(desk, asked) for _ in range(20)))
+    assert len({one.reservation for one in done}) == 1
 
 
 async def test_every_wrong_field_is_named_at_once(desk: Desk) -> None:

@@ -88,14 +88,14 @@ def test_single_slots_that_exist_are_named_in_the_order_of_the_file(data: Path, 
         ]
 
 
-@pytest.mark.parametrize("command", ["run", "migrate", "rebuild", "serve", "sign-in-link"])
+@pytest.mark.parametrize("command", ["run", "migrate", "rebuild", "scrub", "serve", "sign-in-link"])
 def test_an_unreachable_postgresql_is_a_sentence(tmp_path: Path, command: str) -> None:
     said = refused(lotline(tmp_path, command, DATABASE_URL="postgresql://a:secret@127.0.0.1:1/x"))
     assert "Is DATABASE_URL right, and PostgreSQL running?" in said
     assert "secret" not in said
 
 
-@pytest.mark.parametrize("command", ["run", "migrate", "rebuild", "serve", "sign-in-link"])
+@pytest.mark.parametrize("command", ["run", "migrate", "rebuild", "scrub", "serve", "sign-in-link"])
 def test_a_database_file_that_cannot_be_opened_is_a_sentence(tmp_path: Path, command: str) -> None:
     said = refused(lotline(tmp_path, command, DATABASE_URL="sqlite:////proc/nowhere/x.db"))
     assert "unable to open database file. May this user write /proc/nowhere/x.db" in said

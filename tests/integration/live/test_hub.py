@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ from app.slots.layout import Layouts
 from app.slots.models import State
 from app.slots.pictures import StatusPictures
 from app.slots.projections import MapProjection
-from app.slots.relay import rebuild_all, relay_once
+from app.slots.rebuild import rebuild_all
+from app.slots.relay import relay_once
 from app.slots.status import LotKey, SlotChange, Status
 from tests import servers
 from tests.integration.lots import lot_plan, open_lot
@@ -339,24 +341,130 @@ async def test_without_sql_viewers_keep_what_they_have_and_it_ages(
     await viewer.until(lambda one: one.frames[-1]["as_of"] == 1_200.0)
 
 
-async def test_a_viewer_that_leaves_while_the_lot_is_read_holds_up_nobody(
-    stage: Stage, lot: int, monkeypatch: pytest.MonkeyPatch
+async def test_a_viewer_that_leaves_while_the_lot_is_read_takes_the_reading_from_nobody(
+    no_beats: None, stage: Stage, lot: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, begun = stage.source.read, asyncio.Event()
+    read, begun, goes_on = stage.source.read, asyncio.Event(), asyncio.Event()
 
-    async def never(lot_id: int, before: Picture | None) -> Picture | None:
+    async def slow(lot_id: int, before: Picture | None) -> Picture | None:
         begun.set()
-        await asyncio.Event().wait()
-        return None
+        await goes_on.wait()
+        return await read(lot_id, before)
 
-    monkeypatch.setattr(stage.source, "read", never)
+    monkeypatch.setattr(stage.source, "read", slow)
     first = Watcher(stage.hub, lot, MapProjection())
     await asyncio.wait_for(begun.wait(), SOON_S)
-    second = asyncio.create_task(stage.watch(lot))
+    others = [asyncio.create_task(stage.watch(lot)) for _ in range(20)]
     await asyncio.sleep(0)
-    monkeypatch.setattr(stage.source, "read", read)
+    begun.clear()
     await first.leave()
-    assert (await asyncio.wait_for(second, SOON_S)).states == "00000"
+    goes_on.set()
+    assert [one.states for one in await asyncio.wait_for(asyncio.gather(*others), SOON_S)] == ["00000"] * 20
+    assert not begun.is_set(), "the lot was read again for those who waited"
+
+
+async def test_a_reading_that_hangs_holds_up_nobody_and_is_put_anew(
+    stage: Stage, lot: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "FIRST_WITHIN_S", 0.05)
+    monkeypatch.setattr(hub_module, "READ_WITHIN_S", 0.5)
+    read, hangs = stage.source.read, True
+
+    async def read_or_hang(lot_id: int, before: Picture | None) -> Picture | None:
+        return await (asyncio.Event().wait() if hangs else read(lot_id, before))  # type: ignore[return-value]
+
+    monkeypatch.setattr(stage.source, "read", read_or_hang)
+    assert await asyncio.wait_for(stage.hub.picture(lot), SOON_S) is None
+    hangs = False
+    async with asyncio.timeout(SOON_S):
+        while await stage.hub.picture(lot) is None:
+            await asyncio.sleep(0.01)
+    assert (await stage.watch(lot)).states == "00000"
+
+
+async def test_a_lot_that_somebody_waits_for_is_not_forgotten(
+    stage: Stage, lot: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waited at a lot that was forgotten meanwhile would get one picture, and never another."""
+    monkeypatch.setattr(hub_module, "KEEP_UNWATCHED_S", 0.0)
+    read, beats = stage.source.read, 0
+    lagging, beaten_twice = stage.source.lagging, asyncio.Event()
+
+    async def slow(lot_id: int, before: Picture | None) -> Picture | None:
+        await beaten_twice.wait()
+        return await read(lot_id, before)
+
+    async def count_beats() -> set[int] | None:
+        nonlocal beats
+        beats += 1
+        if beats > 2:
+            beaten_twice.set()
+        return await lagging()
+
+    monkeypatch.setattr(stage.source, "read", slow)
+    monkeypatch.setattr(stage.source, "lagging", count_beats)
+    viewer = await stage.watch(lot)
+    stage.now = 1_300.0
+    await viewer.until(lambda one: one.frames[-1].get("as_of") == 1_300.0)
+
+
+async def test_one_lot_whose_reading_hangs_does_not_make_the_others_look_old(
+    desk: Desk, stage: Stage, lot: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = (await open_lot(desk, lot_plan("there"))).id or 0
+    await relay_once(desk.database, desk.status, -1)
+    viewer, _ = await stage.watch(lot), await stage.watch(other)
+    read, hung = stage.source.read, asyncio.Event()
+
+    async def hang(lot_id: int, before: Picture | None) -> Picture | None:
+        if lot_id == other:
+            hung.set()
+            await asyncio.Event().wait()
+        return await read(lot_id, before)
+
+    monkeypatch.setattr(hub_module, "ASKED_WITHIN_S", 0.05)
+    monkeypatch.setattr(stage.source, "read", hang)
+    stage.hub._lots[other].stale = True
+    await asyncio.wait_for(hung.wait(), SOON_S)
+    for now in (1_400.0, 1_402.0):
+        stage.now = now
+        await viewer.until(lambda one, now=now: one.frames[-1].get("as_of") == now)  # type: ignore[misc]
+
+
+async def test_standing_still_for_long_is_not_taken_for_drawing_long(
+    desk: Desk, no_beats: None, stage: Stage, lot: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that was stopped in the middle of a tick must not rest three times as long afterwards."""
+    draw = stage.hub._draw
+
+    def stand_still(feed: Any, changed: set[int]) -> None:
+        draw(feed, changed)
+        time.sleep(2.0)
+
+    viewer = await stage.watch(lot)
+    monkeypatch.setattr(stage.hub, "_draw", stand_still)
+    await change(desk, lot, 0, 2, State.RESERVED)
+    await viewer.shows("10000")
+    monkeypatch.setattr(stage.hub, "_draw", draw)
+    await change(desk, lot, 1, 2, State.RESERVED)
+    async with asyncio.timeout(2.0):
+        await viewer.shows("11000")
+
+
+async def test_who_comes_late_is_told_the_age_as_it_is_then(
+    stage: Stage, lot: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text of a whole picture is kept; an instant in it would be that of somebody before."""
+    monkeypatch.setattr("app.live.feed.TELL_AGAIN_S", 0.0)
+    first = await stage.watch(lot)
+    await first.leave()
+    stage.now = 1_900.0
+    async with asyncio.timeout(SOON_S):
+        while stage.hub._lots[lot].picture.as_of != 1_900.0:  # type: ignore[union-attr]
+            await asyncio.sleep(0.01)
+    second = await stage.watch(lot)
+    assert second.frames[0]["as_of"] == 1_900.0
+    assert second.frames[0]["now"] > first.frames[0]["now"]
 
 
 async def test_no_frame_names_who_has_a_slot(desk: Desk, stage: Stage, lot: int) -> None:

@@ -11,14 +11,28 @@ from redis.asyncio import Redis
 
 from app.core.redis import connect
 from app.live.channels import lot_channel
+from app.slots.epochs import EPOCH_KEY
 from app.slots.models import STATE_CODES, STATES
-from app.slots.status import EPOCH_KEY, RECORD, LotKey, NotBuilt, OtherOrder, SlotChange, Status, Superseded
+from app.slots.packed import RECORD, pack, ranks_in, unpack
+from app.slots.status import (
+    DOUBTED_KEY,
+    Begun,
+    BeingBuilt,
+    LotKey,
+    NotBuilt,
+    OtherOrder,
+    SlotChange,
+    Status,
+    Superseded,
+)
 from tests.integration.slots.status_model import LotModel
 
 LOT = 7
 CLASSES = 3
 # Two bytes of a bitmap and a bit, so that a set has to grow.
 RANKS = 17
+# So many are loaded at once: the lot has three stretches, the last one of a single rank.
+STRETCH = 8
 QUIET_STEPS = 8
 ORDERS = (1, 2)
 KEY = f"lot:{{{LOT}}}:"
@@ -81,7 +95,7 @@ class StatusMachine(RuleBasedStateMachine):
         """The answer of ``work``, which must be refused exactly where the model says so."""
         try:
             answer = self.do(work)
-        except (NotBuilt, OtherOrder, Superseded) as refused:
+        except (BeingBuilt, NotBuilt, OtherOrder, Superseded) as refused:
             assert type(refused) is expected, f"{refused!r}, but the model says {expected}"
             return None
         assert expected is None, f"the model says {expected}, but it was answered with {answer}"
@@ -120,20 +134,34 @@ class StatusMachine(RuleBasedStateMachine):
             self.do(self.redis.delete(EPOCH_KEY))
         else:
             self.do(self.redis.flushall())
-            self.model = LotModel(said=self.model.said)
+            self.model = LotModel(said=self.model.said, doubted=False)
             self.last = ("", 0)
         self.in_force = ""
 
     @precondition(lambda self: self.is_quiet())
-    @rule(process=processes, order=orders, layout=st.integers(1, 3))
-    def a_rebuild_begins(self, process: int, order: int, layout: int) -> None:
+    @rule(process=processes, order=orders, layout=st.integers(1, 3), again=st.booleans())
+    def a_rebuild_begins(self, process: int, order: int, layout: int, *, again: bool) -> None:
         self.quiet = 0
-        epoch = self.epoch_of(process)
-        number = self.attempt(
-            self.processes[process].begin(LotKey(LOT, order), layout), None if epoch else NotBuilt
-        )
-        if epoch:
-            assert number == self.model.begin(epoch, order, layout)
+        epoch, model = self.epoch_of(process), self.model
+        is_there = bool(epoch) and not again and (model.built, model.order) == (epoch, order)
+        expected = NotBuilt if not epoch else BeingBuilt if model.being_built and not is_there else None
+        begun = self.attempt(self.processes[process].begin(LotKey(LOT, order), layout, again=again), expected)
+        if expected is None:
+            number = None if is_there else model.begin(epoch, order, layout)
+            assert number == (begun and begun.number)
+
+    @precondition(lambda self: self.model.being_built)
+    @rule(process=processes, order=orders)
+    def another_one_would_begin(self, process: int, order: int) -> None:
+        refused = BeingBuilt if self.epoch_of(process) else NotBuilt
+        self.attempt(self.processes[process].begin(LotKey(LOT, order), 1), refused)
+
+    @precondition(lambda self: self.model.being_built)
+    @rule()
+    def a_builder_stands_still(self) -> None:
+        """Its time runs out: anybody may begin."""
+        self.do(self.redis.delete(KEY + "builder"))
+        self.model.being_built = False
 
     @precondition(lambda self: self.model.built != self.in_force or not self.in_force)
     @rule(process=processes, loaded=changes, grows=st.booleans())
@@ -142,13 +170,34 @@ class StatusMachine(RuleBasedStateMachine):
     ) -> None:
         """All of it, one step after the other, as the worker does."""
         self.an_epoch_begins(process)
-        self.a_rebuild_begins(process, 1, 1)
-        self.changes_are_applied(process, 1, loaded, publish=False)
+        if self.model.being_built:
+            self.a_builder_stands_still()
+        self.a_rebuild_begins(process, 1, 1, again=True)
+        self.slots_are_loaded(process, 1, loaded, behind=0)
         if grows:
             # A slot was added meanwhile: its layout is told, and the lot is no more built than before.
             self.a_rebuild_ends(process, 1, 2, built=False, behind=0)
             self.redis_holds_what_the_model_holds()
         self.a_rebuild_ends(process, 1, 1, built=True, behind=0)
+
+    @precondition(lambda self: self.model.begun)
+    @rule(process=processes, order=orders, loaded=changes, behind=st.sampled_from([0, 0, 0, 1]))
+    def slots_are_loaded(
+        self, process: int, order: int, loaded: list[tuple[int, int, int, int]], behind: int
+    ) -> None:
+        """Where a live change has been, its stretch is applied by version instead."""
+        rows = list({row[0]: row for row in loaded}.values())
+        expected = self.refusal(process, order, needs_built=False)
+        if expected is None and behind:
+            expected = Superseded
+        begun = Begun(self.model.begun - behind, "")
+        packed = pack((rank, version, number, STATES[code].value) for rank, version, number, code in rows)
+        left = self.attempt(self.processes[process].load(LotKey(LOT, order), begun, packed), expected)
+        if expected is None:
+            assert [ranks.start for ranks in left] == self.model.load(rows, STRETCH)
+            some = [row for row in rows for ranks in left if row[0] in ranks]
+            if some:
+                self.changes_are_applied(process, order, some, publish=False)
 
     @rule(
         process=processes,
@@ -162,9 +211,8 @@ class StatusMachine(RuleBasedStateMachine):
         expected = self.refusal(process, order, needs_built=False)
         if expected is None and built and behind:
             expected = Superseded
-        work = self.processes[process].finish(
-            LotKey(LOT, order), layout, built=built, begun=self.model.begun - behind
-        )
+        begun = Begun(self.model.begun - behind, "")
+        work = self.processes[process].finish(LotKey(LOT, order), layout, built=built, begun=begun)
         self.attempt(work, expected)
         if expected is None:
             self.model.finish(self.known[process], layout, built=built)
@@ -263,6 +311,8 @@ class StatusMachine(RuleBasedStateMachine):
             }.items()
             if value is not None
         }
+        assert found["builder"] == model.being_built
+        assert found["doubted"] == model.doubted
         assert found["said"] == model.said
         model.said.clear()
         self.quiet += 1
@@ -283,13 +333,29 @@ class StatusMachine(RuleBasedStateMachine):
         states = [self.model.records.get(rank, (0, 0, 0))[2] for rank in range(count)]
         assert list(seen.states) == states
 
+    @invariant()
+    def an_inspection_tells_all_that_there_is(self) -> None:
+        seen, model = self.do(self.processes[0].inspect(LOT)), self.model
+        is_built = bool(self.epoch_of(0)) and model.epoch == model.built == self.epoch_of(0)
+        assert seen.believed == (is_built and not model.being_built)
+        assert seen.being_built == model.being_built
+        assert seen.rebuild == (model.epoch or "", model.begun)
+        assert (seen.order_version, seen.layout_version) == (model.order, model.layout)
+        known = {rank: one for rank, one in enumerate(unpack(seen.records)) if one[0]}
+        assert known == model.records
+        assert seen.leases.keys() == model.leased
+        assert {number: ranks_in(bits) for number, bits in seen.free.items() if ranks_in(bits)} == {
+            number: model.free_set(number) for number in range(1, CLASSES + 1) if model.free_set(number)
+        }
+
     async def _read(self) -> dict[str, Any]:
         pipe = self.redis.pipeline(transaction=False)
         pipe.hgetall(KEY + "meta").get(KEY + "slots").zrange(KEY + "leases", 0, -1)
         pipe.smembers(KEY + "classes").keys(KEY.replace("{", "[{]") + "free:*")
+        pipe.exists(KEY + "builder").sismember(DOUBTED_KEY, str(LOT))
         for number in range(1, CLASSES + 1):
             pipe.get(f"{KEY}free:{number}")
-        meta, records, leases, numbers, sets, *bitmaps = await pipe.execute()
+        meta, records, leases, numbers, sets, builder, doubted, *bitmaps = await pipe.execute()
         unpacked = enumerate(RECORD.iter_unpack(records or b""))
         return {
             "meta": {name.decode(): value.decode() for name, value in meta.items()},
@@ -297,7 +363,9 @@ class StatusMachine(RuleBasedStateMachine):
             "leased": {int(rank) for rank in leases},
             "classes": set(map(int, numbers)),
             "sets": {int(name.rsplit(b":", 1)[1]) for name in sets},
-            "free": {number: _bits(bits or b"") for number, bits in enumerate(bitmaps, start=1)},
+            "free": {number: ranks_in(bits or b"") for number, bits in enumerate(bitmaps, start=1)},
+            "builder": bool(builder),
+            "doubted": bool(doubted),
             "said": await self._said(),
         }
 
@@ -317,10 +385,6 @@ async def _awaited(work: Awaitable[Any]) -> Any:
 
 async def _connected(url: str) -> Redis:
     return connect(url)
-
-
-def _bits(text: bytes) -> set[int]:
-    return {8 * index + bit for index, byte in enumerate(text) for bit in range(8) if byte & (128 >> bit)}
 
 
 assert list(STATE_CODES.values()) == list(range(len(STATES)))

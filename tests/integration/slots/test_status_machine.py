@@ -9,7 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from app.core.redis import Script
 from app.slots import status
-from tests.integration.slots.status_machine import StatusMachine
+from tests.integration.slots.status_machine import STRETCH, StatusMachine
 
 THOROUGH = settings(
     max_examples=100,
@@ -44,6 +44,8 @@ class FaultyScript(Script):
 @pytest.fixture(autouse=True)
 def leases_that_only_the_test_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status, "LEASE_MS", 3_600_000)
+    monkeypatch.setattr(status, "BUILDER_MS", 3_600_000)
+    monkeypatch.setattr(status, "STRETCH_RANKS", STRETCH)
 
 
 def test_whatever_happens_in_whatever_order_redis_holds_what_the_model_holds(redis_url: str) -> None:
@@ -61,7 +63,15 @@ FAULTS = {
     "nothing changed and yet a number": Fault("apply", "if #changes == 0 then", "if false then"),
     "a lease that ended is forgotten": Fault("propose", TAKE_BACK, "if false then"),
     "a lease that ended is kept": Fault("propose", "  redis.call('ZREM', KEYS[3], rank)\n", "\n"),
+    "a crossed change is not doubted": Fault("apply", "older = older + 1", "older = 0"),
     "two rebuilds at once": Fault("finish", "meta[3] ~= ARGV[6]", "false"),
+    "a rebuild that ended keeps the others away": Fault("finish", "redis.call('DEL', KEYS[2])", ""),
+    "nobody is kept away": Fault("begin", "redis.call('EXISTS', KEYS[5]) == 1", "false"),
+    "what is built is built again": Fault("begin", "ARGV[7] ~= '1' and", "false and"),
+    "a load over a live change": Fault("load", "if known ~= string.rep", "if false and string.rep"),
+    "a load over the slot in the same byte": Fault("load", "math.ceil(count / 8) * 8", "count"),
+    "a load of a rebuild that is over": Fault("load", "if meta[3] ~= ARGV[4]", "if false"),
+    "a class without its mark": Fault("load", "  redis.call('SADD', KEYS[3], ARGV[i])\n", ""),
 }
 
 

@@ -9,6 +9,7 @@ _COMMANDS = (
     "migrate",
     "import-slots",
     "rebuild",
+    "scrub",
     "simulate",
     "create-operator",
     "sign-in-link",
@@ -21,7 +22,7 @@ def test_every_command_stands_in_the_help() -> None:
     assert [command for command in _COMMANDS if command not in shown.output] == []
 
 
-@pytest.mark.parametrize("command", ["run", "serve", "migrate", "rebuild"])
+@pytest.mark.parametrize("command", ["run", "serve", "migrate", "rebuild", "scrub"])
 def test_wrong_settings_are_said_before_anything_else(command: str) -> None:
     done = CliRunner().invoke(cli, [command], env={"PORT": "x", "HOST": "?"})
     assert done.exit_code == 1

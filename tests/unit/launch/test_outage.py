@@ -16,22 +16,36 @@ class Log:
     info = warning
 
 
-def test_an_outage_is_said_at_once_then_every_thirty_seconds_and_its_end(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Log:
     log = Log()
     monkeypatch.setattr(status, "log", log)
+    return log
+
+
+def test_an_outage_is_said_at_once_then_every_thirty_seconds_and_its_end(log: Log) -> None:
     now_s = 0.0
     outage = Outage(lambda: now_s)
-    outage.is_over()
+    outage.is_over("relay")
     for _ in range(4 * 65):
-        outage.lasts(OSError("gone"))
+        outage.lasts("relay", OSError("gone"))
         now_s += 0.25
-    outage.is_over()
-    outage.is_over()
-    outage.lasts(OSError("gone"))
+    outage.is_over("relay")
+    outage.is_over("relay")
+    outage.lasts("relay", OSError("gone"))
     assert log.said == [
         *["status.something_is_away"] * 3,
         "status.all_is_back",
         "status.something_is_away",
     ]
+
+
+def test_all_is_back_when_every_duty_goes_well_again(log: Log) -> None:
+    outage = Outage(lambda: 0.0)
+    outage.lasts("build", OSError("gone"))
+    outage.lasts("relay", OSError("gone"))
+    outage.is_over("relay")
+    outage.is_over("scrub")
+    assert log.said == ["status.something_is_away"]
+    outage.is_over("build")
+    assert log.said == ["status.something_is_away", "status.all_is_back"]

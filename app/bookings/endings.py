@@ -1,0 +1,167 @@
+"""The unreserves of one round: the slot becomes free and the fee is fixed, in one transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from app.bookings import problems, records
+from app.bookings.entity import as_compared
+from app.bookings.jobs import Again, Done, Ending, Outcome
+from app.bookings.models import Reservation, ReservationHistory
+from app.bookings.records import Move, SlotRow
+from app.bookings.results import Released
+from app.bookings.round import Round
+from app.core.errors import FieldError
+from app.payments.fees import Fee, fee, lines_from_stored
+from app.slots.models import State
+
+
+async def end(round_: Round, endings: Sequence[Ending]) -> None:
+    """Gives every ending an outcome."""
+    slots = await _locked_slots(round_, endings)
+    running = await records.active_by_id(
+        round_.connection, [row.reservation_id for row in slots.values() if row.reservation_id is not None]
+    )
+    bookings: dict[int, tuple[Ending, Reservation]] = {}
+    for ending, slot in slots.items():
+        booking = running.get(slot.reservation_id or "")
+        found = await _what_ends(round_, ending, slot, booking)
+        if not isinstance(found, Reservation):
+            round_.outcomes[ending] = found
+        elif slot.slot_id in bookings:
+            # Sent twice: the second one finds it ended.
+            round_.outcomes[ending] = Again.LOST
+        else:
+            bookings[slot.slot_id] = (ending, found)
+    await _release(round_, bookings, {row.slot_id: row for row in slots.values()})
+
+
+async def replay(round_: Round, kept: dict[str, Any]) -> Released:
+    """The answer of the first request."""
+    before = await records.ended(round_.connection, id=kept["reservation"])
+    assert before is not None, "a kept answer without its booking"
+    return await _as_ended(round_, before)
+
+
+async def _locked_slots(round_: Round, endings: Sequence[Ending]) -> dict[Ending, SlotRow]:
+    """The slot of each ending. Where there is none, or another transaction holds it, it has an outcome."""
+    connection = round_.connection
+    by_id = await records.active_by_id(connection, [one.reservation for one in endings if one.reservation])
+    names = sorted({one.request.slot for one in endings if one.request is not None})
+    ids = sorted({booking.slot_id for booking in by_id.values()})
+    rows = [
+        *await records.slots_by_name(connection, names, round_.lock),
+        *await records.slots_by_id(connection, ids, round_.lock),
+    ]
+    named, numbered = {row.identifier: row for row in rows}, {row.slot_id: row for row in rows}
+    found: dict[Ending, SlotRow] = {}
+    for ending in endings:
+        if ending.request is not None:
+            row = named.get(ending.request.slot)
+            if row is None and await records.slot_by(connection, identifier=ending.request.slot) is None:
+                round_.outcomes[ending] = problems.no_such_slot(ending.request.slot)
+                continue
+        elif ending.reservation in by_id:
+            row = numbered.get(by_id[ending.reservation].slot_id)
+        else:
+            before = await records.ended(connection, id=ending.reservation)
+            round_.outcomes[ending] = await _repeat(round_, ending, before)
+            continue
+        if row is None:
+            round_.outcomes[ending] = Again.BUSY
+        else:
+            found[ending] = row
+    return found
+
+
+async def _what_ends(
+    round_: Round, ending: Ending, slot: SlotRow, booking: Reservation | None
+) -> Reservation | Outcome:
+    """The booking that is to end, or what is answered without ending one."""
+    request = ending.request
+    if request is None:
+        return booking if booking is not None and booking.id == ending.reservation else Again.LOST
+    if errors := request.wrong_fields(round_.now):
+        return problems.invalid(errors)
+    entity = as_compared(request.entity, plate=slot.entities_are_plates)
+    holder: dict[str, Any] = {"slot_id": slot.slot_id, "entity": entity}
+    if request.reservation is not None:
+        holder["id"] = request.reservation
+    if request.time is not None:
+        before = await records.ended(round_.connection, **holder, ended_time_given=request.time)
+        if before is not None:
+            return await _repeat(round_, ending, before)
+    is_theirs = booking is not None and booking.entity == entity and request.reservation in (None, booking.id)
+    if booking is None or not is_theirs:
+        return await _repeat(round_, ending, await records.ended(round_.connection, **holder))
+    if request.too_old(round_.now):
+        return problems.invalid([FieldError("time", "lies more than 60 seconds in the past")])
+    return booking
+
+
+async def _repeat(round_: Round, ending: Ending, before: ReservationHistory | None) -> Outcome:
+    if before is None:
+        return problems.no_such_reservation()
+    round_.keep_answer(ending, {"reservation": before.id})
+    return Done(await _as_ended(round_, before), fresh=False)
+
+
+async def _release(
+    round_: Round, bookings: dict[int, tuple[Ending, Reservation]], slots: dict[int, SlotRow]
+) -> None:
+    moves = [
+        Move(
+            slot_id,
+            (State.RESERVED, State.OCCUPIED),
+            State.CLOSED if slots[slot_id].lot_closed else State.FREE,
+            None,
+            held_by=booking.id,
+        )
+        for slot_id, (_, booking) in sorted(bookings.items())
+    ]
+    moved = await round_.move(moves, slots)
+    history = []
+    for slot_id, (ending, booking) in sorted(bookings.items()):
+        if slot_id not in moved:
+            # Somebody else ended it before this one had the slot: the next look finds that.
+            round_.outcomes[ending] = Again.LOST
+            continue
+        billed_until = min(ending.time_given or round_.now, round_.now)
+        price = await round_.price_of(booking.tariff_id, premium=booking.premium)
+        fixed = fee(price, booking.start_at, billed_until)
+        history.append(_history(round_, booking, ending.time_given, fixed))
+        round_.outcomes[ending] = Done(_released(booking, slots[slot_id], billed_until, fixed))
+        round_.keep_answer(ending, {"reservation": booking.id})
+    await records.end_reservations(round_.connection, history)
+
+
+def _history(round_: Round, booking: Reservation, time_given: datetime | None, fixed: Fee) -> dict[str, Any]:
+    return {
+        **booking.model_dump(),
+        "ended_at": round_.now,
+        "ended_time_given": time_given,
+        "amount_minor": fixed.amount_minor,
+        "currency": fixed.currency,
+        "lines": fixed.stored_lines(),
+    }
+
+
+async def _as_ended(round_: Round, before: ReservationHistory) -> Released:
+    slot = await records.slot_by(round_.connection, id=before.slot_id)
+    assert slot is not None
+    fixed = Fee(before.amount_minor, before.currency, lines_from_stored(before.lines))
+    billed_until = min(before.ended_time_given or before.ended_at, before.ended_at)
+    return _released(before, slot, billed_until, fixed)
+
+
+def _released(
+    booking: Reservation | ReservationHistory, slot: SlotRow, ended_at: datetime, fixed: Fee
+) -> Released:
+    return Released(
+        reservation=booking.id,
+        slot=slot.identifier,
+        lot=slot.lot_code,
+        start_at=booking.start_at,
+        ended_at=ended_at,
+        fee=fixed,
+    )

@@ -1,0 +1,89 @@
+"""What waits in line at the desk: one request each, with what it is to try next, and what came of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from app.bookings.forms import IdempotencyKey, ReserveRequest, UnreserveRequest
+from app.bookings.results import Released, Reserved
+from app.core.errors import Problem
+from app.slots.layout import Frame
+from app.slots.models import State
+from app.slots.status import LotKey, Proposal
+
+
+@dataclass(eq=False)
+class Taking:
+    """A reserve. ``frame``: the lot to look in first; ``None`` where the request names its slot."""
+
+    request: ReserveRequest
+    frame: Frame | None = None
+    lost: int = 0
+    by_sql: bool = False
+    proposal: Proposal | None = None
+
+    @property
+    def key(self) -> IdempotencyKey | None:
+        return self.request.idempotency
+
+    @property
+    def only_lot(self) -> int | None:
+        """The lot that was asked for; ``None`` where any will do."""
+        return self.frame.lot_id if self.frame is not None and self.request.lot is not None else None
+
+    @property
+    def lot_key(self) -> LotKey:
+        assert self.frame is not None
+        return LotKey(self.frame.lot_id, self.frame.lot.order_version)
+
+
+@dataclass(eq=False)
+class Ending:
+    """An unreserve: as it was asked for, or of the booking ``reservation`` by who may end it."""
+
+    request: UnreserveRequest | None = None
+    reservation: str | None = None
+
+    @property
+    def key(self) -> IdempotencyKey | None:
+        return self.request.idempotency if self.request is not None else None
+
+    @property
+    def time_given(self) -> datetime | None:
+        return self.request.time if self.request is not None else None
+
+
+@dataclass(eq=False)
+class Moving:
+    """What an attendant does at a slot that was seen at ``version``."""
+
+    slot_id: int
+    version: int
+    expected: State
+    target: State
+
+    @property
+    def key(self) -> IdempotencyKey | None:
+        return None
+
+
+Job = Taking | Ending | Moving
+
+
+@dataclass(frozen=True)
+class Done:
+    """It is committed. ``fresh`` is false where an earlier answer was given once more."""
+
+    answer: Reserved | Released | None
+    fresh: bool = True
+
+
+class Again(Enum):
+    """Nothing was changed, and another round may end otherwise."""
+
+    LOST = "somebody else was faster"
+    BUSY = "another transaction holds the slot"
+    IN_FLIGHT = "another transaction works on the same key"
+
+
+Outcome = Done | Problem | Again

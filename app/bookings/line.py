@@ -1,0 +1,186 @@
+"""Requests that wait together go together: who comes while others are served forms the next batch.
+
+With nobody waiting a request is served at once. A batch never waits for rows that another transaction
+holds: whoever needs one is served alone, beside the line, and so is each one of a batch that SQL refused.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from app.bookings.batch import OutcomeUnknown, Settled, settle
+from app.bookings.jobs import Again, Done, Job, Outcome, Taking
+from app.bookings.ledger import Ledger
+from app.bookings.proposing import Proposals
+from app.bookings.records import Moved
+from app.core import metrics
+from app.core.db import SqlAway, is_conflict
+from app.core.errors import Unavailable
+
+log = structlog.get_logger()
+MOST_TOGETHER = 128
+LONGEST_LINE = 2_000
+# Of the pool's connections, so that looking goes on while these wait for rows.
+MOST_ALONE = 5
+ATTEMPTS = 5
+# SQLite lets whoever else writes try for its lock by polling: between two batches there is time for it.
+BREATH_S = 0.002
+
+Publish = Callable[[Iterable[Moved]], Awaitable[None]]
+
+
+@dataclass(eq=False)
+class _Place:
+    """Where a job stands in line, until its outcome is known."""
+
+    job: Job
+    outcome: asyncio.Future[Outcome]
+
+    def leave_with(self, outcome: Outcome) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
+
+
+class Line:
+    """Those who wait at one desk."""
+
+    def __init__(self, ledger: Ledger, proposals: Proposals, publish: Publish) -> None:
+        self._ledger = ledger
+        self._proposals = proposals
+        self._publish = publish
+        self._waiting: deque[_Place] = deque()
+        self._is_serving = False
+        self._few_alone = asyncio.Semaphore(MOST_ALONE)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def join(self, job: Job) -> Outcome:
+        """Waits until a transaction has served the job, and Redis has heard of it.
+
+        Raises Unavailable where SQL can't be reached, or too many wait.
+        """
+        if len(self._waiting) >= LONGEST_LINE:
+            raise Unavailable("The desk", retry_after_s=1)
+        place = _Place(job, asyncio.get_running_loop().create_future())
+        self._waiting.append(place)
+        if not self._is_serving:
+            self._is_serving = True
+            self._begin(self._serve())
+        return await place.outcome
+
+    async def ended(self) -> None:
+        """Returns when everybody who waits has been served."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self) -> None:
+        try:
+            while self._waiting:
+                count = min(MOST_TOGETHER, len(self._waiting))
+                batch = [self._waiting.popleft() for _ in range(count)]
+                # Whoever has gone away meanwhile is not served.
+                await self._serve_batch([place for place in batch if not place.outcome.done()])
+                if self._ledger.database.is_sqlite and self._waiting:
+                    await asyncio.sleep(BREATH_S)
+        finally:
+            self._is_serving = False
+
+    async def _serve_batch(self, batch: Sequence[_Place]) -> None:
+        if not batch:
+            return
+        metrics.BATCH_SIZE.observe(len(batch))
+        jobs = [place.job for place in batch]
+        try:
+            await self._proposals.propose(jobs)
+            settled = await self._settle_together(jobs)
+        except (SqlAway, OutcomeUnknown) as error:
+            _fail(batch, error)
+        except Exception as error:
+            # One of them may be at fault, and each is told of its own.
+            reason = "conflict" if isinstance(error, DBAPIError) and is_conflict(error) else "error"
+            log.warning("bookings.batch_refused", jobs=len(jobs), error=repr(error))
+            self._serve_alone(batch, reason)
+        else:
+            busy = [place for place in batch if settled.outcomes[place.job] is Again.BUSY]
+            self._serve_alone(busy, "busy")
+            # The next batch need not wait until Redis and the viewers know of this one.
+            self._begin(self._announce([place for place in batch if place not in busy], settled))
+
+    async def _settle_together(self, jobs: Sequence[Job]) -> Settled:
+        try:
+            return await settle(self._ledger, jobs, waits=False)
+        except SqlAway:
+            # Nothing was committed, so it is safe to try again: mostly with a connection that lives.
+            metrics.SQL_RETRIES.inc()
+            return await settle(self._ledger, jobs, waits=False)
+
+    def _serve_alone(self, places: Sequence[_Place], reason: str) -> None:
+        for place in places:
+            metrics.SERVED_ALONE.labels(reason).inc()
+            self._begin(self._serve_one(place))
+
+    async def _serve_one(self, place: _Place) -> None:
+        async with self._few_alone:
+            try:
+                settled = await self._settle_one(place.job)
+            except (SqlAway, OutcomeUnknown) as error:
+                _fail([place], error)
+            except Exception as error:
+                place.fail(error)
+            else:
+                await self._announce([place], settled)
+
+    async def _settle_one(self, job: Job) -> Settled:
+        for attempt in range(ATTEMPTS):
+            try:
+                return await settle(self._ledger, [job], waits=True)
+            except DBAPIError as error:
+                if not is_conflict(error):
+                    raise
+                metrics.SQL_RETRIES.inc()
+                await asyncio.sleep(0.005 * 2**attempt)
+        raise Unavailable("The slot", retry_after_s=1)
+
+    async def _announce(self, places: Sequence[_Place], settled: Settled) -> None:
+        """Redis and the viewers hear of it, then everybody is answered."""
+        try:
+            await self._publish([*settled.changes, *settled.corrections])
+            await self._proposals.release(_not_needed(places, settled))
+        except Exception:
+            # It is committed, and the outbox holds what Redis has to hear: the answer is what it is.
+            log.exception("bookings.announce_failed")
+        for place in places:
+            place.leave_with(settled.outcomes[place.job])
+
+
+def _not_needed(places: Sequence[_Place], settled: Settled) -> list[Taking]:
+    """Takings that were answered without the slot that was proposed.
+
+    A lost one keeps its lease: whoever holds that slot now, it would only be proposed again.
+    """
+    needless = []
+    for place in places:
+        outcome = settled.outcomes[place.job]
+        took = isinstance(outcome, Done) and outcome.fresh
+        if isinstance(place.job, Taking) and not took and outcome is not Again.LOST:
+            needless.append(place.job)
+    return needless
+
+
+def _fail(places: Sequence[_Place], error: Exception) -> None:
+    log.error("sql.away", error=repr(error), waiting=len(places))
+    for place in places:
+        place.fail(Unavailable("The database"))

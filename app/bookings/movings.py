@@ -1,0 +1,42 @@
+"""What attendants do at slots, in one round: each names the version that was on the screen."""
+
+from collections.abc import Sequence
+
+from app.bookings import problems, records
+from app.bookings.jobs import Again, Done, Moving, Outcome
+from app.bookings.records import Move, SlotRow
+from app.bookings.round import Round
+from app.slots.models import State
+
+
+async def move(round_: Round, movings: Sequence[Moving]) -> None:
+    """Gives every moving an outcome."""
+    ids = sorted({moving.slot_id for moving in movings})
+    slots = {row.slot_id: row for row in await records.slots_by_id(round_.connection, ids, round_.lock)}
+    first: dict[int, Moving] = {}
+    for moving in movings:
+        slot = slots.get(moving.slot_id)
+        if slot is None:
+            round_.outcomes[moving] = await _none_there(round_, moving)
+        elif slot.slot_id in first or (slot.version, slot.state) != (moving.version, moving.expected):
+            round_.outcomes[moving] = problems.changed_meanwhile(slot.identifier)
+        else:
+            first[slot.slot_id] = moving
+    moved = await round_.move([_move(moving, slots[slot_id]) for slot_id, moving in first.items()], slots)
+    for slot_id, moving in first.items():
+        is_moved = slot_id in moved
+        round_.outcomes[moving] = (
+            Done(None) if is_moved else problems.changed_meanwhile(slots[slot_id].identifier)
+        )
+    arrived = [slots[one].reservation_id for one in moved if first[one].target is State.OCCUPIED]
+    await records.note_arrivals(round_.connection, [one for one in arrived if one is not None], round_.now)
+
+
+async def _none_there(round_: Round, moving: Moving) -> Outcome:
+    exists = await records.slot_by(round_.connection, id=moving.slot_id) is not None
+    return Again.BUSY if exists else problems.no_such_slot(str(moving.slot_id))
+
+
+def _move(moving: Moving, slot: SlotRow) -> Move:
+    keeps = slot.reservation_id if moving.target is State.OCCUPIED else None
+    return Move(slot.slot_id, (moving.expected,), moving.target, keeps, version=moving.version)

@@ -1,0 +1,42 @@
+"""The last step of every change: after its commit, Redis and the viewers hear of it."""
+
+from collections.abc import Iterable
+
+import structlog
+
+from app.bookings.ledger import Ledger
+from app.bookings.records import Moved
+from app.core import metrics
+from app.core.redis import REDIS_IS_GONE
+from app.slots.status import LotKey, NotBuilt, OtherOrder, SlotChange, Status
+
+log = structlog.get_logger()
+
+
+async def publish(status: Status, ledger: Ledger, moved: Iterable[Moved]) -> None:
+    """Tells Redis the new states, lot by lot.
+
+    Whatever stands in the way is only noted: the outbox row stays, and the relay does it.
+    """
+    by_lot: dict[LotKey, list[Moved]] = {}
+    for one in moved:
+        by_lot.setdefault(LotKey(one.lot_id, one.order_version), []).append(one)
+    for lot, changes in by_lot.items():
+        try:
+            await _apply(status, lot, changes)
+        except (NotBuilt, OtherOrder) as reason:
+            log.info("status.apply_left_to_relay", lot=lot.lot_id, reason=type(reason).__name__)
+        except REDIS_IS_GONE as error:
+            metrics.REDIS_FAULTS.labels("apply").inc()
+            log.warning("status.redis_gone", step="apply", lot=lot.lot_id, error=repr(error))
+        else:
+            ledger.applied.extend(one.outbox_id for one in changes if one.outbox_id)
+
+
+async def _apply(status: Status, lot: LotKey, changes: list[Moved]) -> None:
+    slots = [SlotChange(one.rank, one.version, one.class_number, one.state) for one in changes]
+    try:
+        await status.apply(lot, slots)
+    except NotBuilt:
+        # The epoch may have changed a moment ago: once more, with the new one.
+        await status.apply(lot, slots)

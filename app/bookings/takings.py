@@ -1,0 +1,229 @@
+"""The reserves of one round: choose, insert, move."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from app.bookings import problems, records
+from app.bookings.entity import as_compared, as_given
+from app.bookings.forms import billed_from
+from app.bookings.jobs import Again, Done, Taking
+from app.bookings.records import Lock, Move, SlotRow
+from app.bookings.results import Reserved
+from app.bookings.round import Round
+from app.core.ids import new_id, sign_id
+from app.payments.fees import Price
+from app.slots.layout import Wish
+from app.slots.models import State
+
+
+async def take(round_: Round, takings: Sequence[Taking]) -> None:
+    """Gives every taking an outcome."""
+    open_ = [taking for taking in takings if not _refused_for_fields(round_, taking)]
+    chosen: dict[int, tuple[Taking, SlotRow]] = {}
+    for taking, slot in [*await _named(round_, open_), *await _proposed(round_, open_)]:
+        # In one statement each slot stands once: who comes second tries again.
+        if slot.state is not State.FREE or slot.lot_closed or slot.slot_id in chosen:
+            round_.outcomes[taking] = Again.LOST
+        else:
+            chosen[slot.slot_id] = (taking, slot)
+    without = await _picked(round_, open_, chosen)
+    await _book(round_, chosen)
+    for (lot_id, wish), some in without.items():
+        await _refuse_or_try_again(round_, lot_id, wish, some)
+
+
+async def replay(round_: Round, kept: dict[str, Any]) -> Reserved:
+    """The answer of the first request, whether or not the booking still runs."""
+    connection, reservation = round_.connection, kept["reservation"]
+    booking = await records.active(connection, id=reservation) or await records.ended(
+        connection, id=reservation
+    )
+    assert booking is not None, "a kept answer without its booking"
+    slot = await records.slot_by(connection, id=booking.slot_id)
+    assert slot is not None
+    price = await round_.price_of(booking.tariff_id, premium=booking.premium)
+    return _reserved(round_, slot, booking.model_dump(), price)
+
+
+def _refused_for_fields(round_: Round, taking: Taking) -> bool:
+    errors = taking.request.wrong_fields(round_.now)
+    if errors:
+        round_.outcomes[taking] = problems.invalid(errors)
+    return bool(errors)
+
+
+async def _named(round_: Round, takings: Sequence[Taking]) -> list[tuple[Taking, SlotRow]]:
+    """The slots that were asked for by name, locked."""
+    names = {taking: taking.request.slot for taking in takings if taking.request.slot is not None}
+    rows = await records.slots_by_name(round_.connection, sorted(set(names.values())), round_.lock)
+    by_name = {row.identifier: row for row in rows}
+    found = []
+    for taking, name in names.items():
+        row = by_name.get(name)
+        if row is None:
+            round_.outcomes[taking] = Again.BUSY
+        else:
+            found.append((taking, row))
+    return found
+
+
+async def _proposed(round_: Round, takings: Sequence[Taking]) -> list[tuple[Taking, SlotRow]]:
+    """The slots that Redis has proposed, locked."""
+    places = {taking: (taking.lot_key.lot_id, taking.proposal.rank) for taking in takings if taking.proposal}
+    # A proposed slot that another transaction holds is as good as taken: nobody waits for it.
+    rows = await records.slots_by_rank(round_.connection, sorted(set(places.values())), Lock.SKIP)
+    by_place = {(row.lot_id, row.rank): row for row in rows}
+    found = []
+    for taking, place in places.items():
+        row, proposal = by_place.get(place), taking.proposal
+        assert proposal is not None
+        if row is None or row.state is not State.FREE or row.class_number != proposal.class_number:
+            round_.outcomes[taking] = Again.LOST
+            if row is not None:
+                round_.corrections.append(records.as_known(row))
+        else:
+            found.append((taking, row))
+    return found
+
+
+async def _picked(
+    round_: Round, takings: Sequence[Taking], chosen: dict[int, tuple[Taking, SlotRow]]
+) -> dict[tuple[int | None, Wish], list[Taking]]:
+    """SQL chooses for who has no candidate, once for all who wish for the same; returns who got none."""
+    alike: dict[tuple[int | None, Wish], list[Taking]] = defaultdict(list)
+    for taking in takings:
+        if taking.request.slot is None and taking.proposal is None:
+            alike[taking.only_lot, taking.request.wish].append(taking)
+    without = {}
+    for (lot_id, wish), wishing in alike.items():
+        rows = await _free_slots(round_, lot_id, wish, len(wishing), list(chosen))
+        chosen |= {row.slot_id: (taking, row) for taking, row in zip(wishing, rows, strict=False)}
+        without[lot_id, wish] = wishing[len(rows) :]
+    return without
+
+
+async def _free_slots(
+    round_: Round, lot_id: int | None, wish: Wish, count: int, but: Sequence[int]
+) -> list[SlotRow]:
+    wanted = class_filter(wish)
+    rows = await records.free_slots(round_.connection, lot_id, wanted, count, but, Lock.SKIP)
+    if rows or not round_.waits:
+        return rows
+    return await records.free_slots(round_.connection, lot_id, wanted, count, but, Lock.WAIT)
+
+
+async def _refuse_or_try_again(
+    round_: Round, lot_id: int | None, wish: Wish, takings: Sequence[Taking]
+) -> None:
+    """404 where nothing is free now that the others of this round have what they got.
+
+    Where another transaction holds what is free, whoever is left over waits for it alone.
+    """
+    is_left = bool(takings) and await records.any_free(round_.connection, lot_id, class_filter(wish))
+    for taking in takings:
+        if is_left:
+            round_.outcomes[taking] = Again.LOST if round_.waits else Again.BUSY
+        else:
+            round_.outcomes[taking] = problems.lot_full(taking.request.lot or "any lot")
+
+
+async def _book(round_: Round, chosen: dict[int, tuple[Taking, SlotRow]]) -> None:
+    bookings: dict[int, tuple[Taking, SlotRow, Price, dict[str, Any]]] = {}
+    for slot_id in sorted(chosen):
+        taking, slot = chosen[slot_id]
+        price = await round_.price_in_force(slot)
+        if price is None:
+            round_.outcomes[taking] = problems.no_tariff(slot.lot_code)
+        else:
+            bookings[slot_id] = (taking, slot, price, _values(round_, taking, slot, price))
+    rows = [values for _, _, _, values in bookings.values()]
+    inserted = await records.insert_reservations(round_.connection, rows)
+    refused = [one for one in bookings.values() if one[3]["id"] not in inserted]
+    moves = [
+        Move(slot_id, (State.FREE,), _given_state(taking), values["id"], class_number=slot.class_number)
+        for slot_id, (taking, slot, _, values) in bookings.items()
+        if values["id"] in inserted
+    ]
+    slots = {slot_id: slot for slot_id, (_, slot, _, _) in bookings.items()}
+    moved = await round_.move(moves, slots)
+    undone = {move.reservation_id for move in moves if move.slot_id not in moved}
+    await records.delete_reservations(round_.connection, [one for one in undone if one is not None])
+    for slot_id, (taking, slot, price, values) in bookings.items():
+        if slot_id in moved:
+            round_.outcomes[taking] = Done(_reserved(round_, slot, values, price))
+            round_.keep_answer(taking, {"reservation": values["id"]})
+        elif values["id"] in undone:
+            round_.outcomes[taking] = Again.LOST
+    await _explain(round_, [(taking, slot, values["entity"]) for taking, slot, _, values in refused])
+
+
+def _given_state(taking: Taking) -> State:
+    """What the slot is once it is given: who drove up without having booked stands there already."""
+    return State.OCCUPIED if taking.request.arrived else State.RESERVED
+
+
+def _values(round_: Round, taking: Taking, slot: SlotRow, price: Price) -> dict[str, Any]:
+    request, now = taking.request, round_.now
+    return {
+        "id": new_id(),
+        "slot_id": slot.slot_id,
+        "lot_id": slot.lot_id,
+        "tariff_id": price.tariff_id,
+        "premium": slot.premium,
+        "entity": as_compared(request.entity, plate=slot.entities_are_plates),
+        "entity_given": as_given(request.entity),
+        "exclusive": slot.lot_exclusive,
+        "source": request.source,
+        "created_at": now,
+        "expected_at": request.start or now,
+        "start_at": billed_from(request.start, now),
+        "until": request.until,
+        "arrived_at": now if request.arrived else None,
+    }
+
+
+async def _explain(round_: Round, refused: list[tuple[Taking, SlotRow, str]]) -> None:
+    """Whose insert met another booking: of the entity, who is told which; or of the slot, who tries again."""
+    entities = [entity for _, slot, entity in refused if slot.lot_exclusive]
+    others = {one.entity: one for one in await records.exclusive_of(round_.connection, entities)}
+    held = await records.slots_by_id(
+        round_.connection, sorted({one.slot_id for one in others.values()}), Lock.NONE
+    )
+    slots = {row.slot_id: row for row in held}
+    for taking, slot, entity in refused:
+        other = others.get(entity) if slot.lot_exclusive else None
+        if other is None:
+            round_.outcomes[taking] = Again.LOST
+        else:
+            there = slots[other.slot_id]
+            round_.outcomes[taking] = problems.entity_has_reservation(there.identifier, there.name, other.id)
+
+
+def _reserved(round_: Round, slot: SlotRow, booking: dict[str, Any], price: Price) -> Reserved:
+    return Reserved(
+        reservation=booking["id"],
+        slot=slot.identifier,
+        slot_name=slot.name,
+        lot=slot.lot_code,
+        area=slot.area_code,
+        premium=booking["premium"],
+        start_at=booking["start_at"],
+        until=booking["until"],
+        price=price,
+        token=sign_id(round_.signing_key, booking["id"]),
+    )
+
+
+def class_filter(wish: Wish) -> dict[str, Any]:
+    """The wish as columns of ``slot_class``."""
+    wanted: dict[str, Any] = {
+        "size": wish.size,
+        "accessible": wish.accessible,
+        "charging": wish.charging,
+    }
+    if wish.premium is not None:
+        wanted["premium"] = wish.premium
+    if wish.area is not None:
+        wanted["area"] = wish.area
+    return wanted

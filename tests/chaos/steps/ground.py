@@ -1,0 +1,81 @@
+"""Where cells are tried: SQL and Redis, and desks over them, some of which speak by wires that may be disturbed."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from app.accounts.incarnation import read_incarnation
+from app.accounts.service import installation
+from app.bookings.desk import Desk
+from app.core.db import Database
+from app.core.redis import connect
+from app.slots.layout import Layouts
+from app.slots.status import Status
+from tests.chaos.steps.boundary import Ways
+from tests.chaos.steps.wires import Wire, of_postgresql, of_redis
+
+# Long for a server on the same machine, even a busy one; short for whoever waits.
+_REDIS_TIMEOUT_S = 0.3
+
+
+@dataclass(frozen=True)
+class Ground:
+    """``sql_socket``: ``None`` for SQLite. ``redis_db``: which of the server's databases."""
+
+    database_url: str
+    sql_socket: str | None
+    redis_socket: str
+    redis_db: int = 0
+
+    @property
+    def redis_url(self) -> str:
+        """Past every wire."""
+        return f"unix://{self.redis_socket}?db={self.redis_db}"
+
+
+@dataclass(frozen=True)
+class Office:
+    """A process's ways to SQL and Redis. ``redis_url`` leads over its wire."""
+
+    ways: Ways
+    database: Database
+    redis_url: str
+    incarnation: str
+    signing_key: bytes
+
+    @asynccontextmanager
+    async def desk(self) -> AsyncIterator[Desk]:
+        """One that knows nothing yet."""
+        redis = connect(self.redis_url)
+        desk = Desk(self.database, Layouts(self.database), Status(redis, self.incarnation), self.signing_key)
+        try:
+            yield desk
+        finally:
+            await desk.ended()
+            await redis.aclose()
+
+
+@asynccontextmanager
+async def opened_office(ground: Ground, database: Database | None = None) -> AsyncIterator[Office]:
+    """``database``: one to share, since SQLite lets but one connection write at a time."""
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(Wire(Path(ground.redis_socket), of_redis).open())
+        sql = None
+        if ground.sql_socket is not None:
+            sql = await stack.enter_async_context(Wire(Path(ground.sql_socket), of_postgresql).open())
+            name = urlsplit(ground.database_url).path
+            database = Database(f"postgresql+asyncpg://postgres@127.0.0.1:{sql.port}{name}")
+            stack.push_async_callback(database.close)
+        elif database is None:
+            database = Database(ground.database_url)
+            stack.push_async_callback(database.close)
+        here = await installation(database)
+        yield Office(
+            Ways(redis, sql),
+            database,
+            f"redis://127.0.0.1:{redis.port}/{ground.redis_db}?socket_timeout={_REDIS_TIMEOUT_S}",
+            await read_incarnation(database),
+            bytes.fromhex(here.signing_key),
+        )

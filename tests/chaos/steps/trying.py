@@ -1,0 +1,85 @@
+"""One cell, tried: what is there before, the request that meets the fault, and what the process does next."""
+
+import contextlib
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy.exc import DBAPIError
+
+from app.bookings.desk import Desk
+from app.core.db import SqlAway
+from app.core.redis import REDIS_IS_GONE
+from app.slots.rebuild import rebuild_all
+from app.slots.relay import relay_once
+from app.slots.status import NotBuilt, OtherOrder
+from tests.chaos.steps import table
+from tests.chaos.steps.ground import Office
+from tests.chaos.steps.requests import Case, Told, ask_before, ask_next, request_of
+from tests.chaos.steps.striking import Cell, struck_by
+
+# What a worker lives through, or is started again after.
+WORK_MAY_RAISE = (NotBuilt, OtherOrder, SqlAway, DBAPIError, *REDIS_IS_GONE)
+BEFORE, ASKED, NEXT = "before", "asked", "next"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One request and what was told: BEFORE the cell, ASKED in it, or NEXT."""
+
+    which: str
+    called_s: float
+    answered_s: float
+    told: Told
+
+
+class Hear(Protocol):
+    def __call__(self, attempt: Attempt) -> None: ...
+
+
+async def attempt(which: str, ask: Awaitable[Told], hear: Hear) -> Told:
+    """Awaits what is told, and says so."""
+    called_s = time.monotonic()
+    told = await ask
+    hear(Attempt(which, called_s, time.monotonic(), told))
+    return told
+
+
+async def try_booking(office: Office, cell: Cell, case: Case, hear: Hear) -> bool:
+    """Whether the fault has struck. Where the cell kills, this process ends here.
+
+    The desk is as one that has been idle for some seconds: it has heard what became of all that it did, and
+    looks everything up anew.
+    """
+    office.ways.redis.is_dead = cell.protocol.redis_is_dead
+    async with office.desk() as first, office.desk() as desk:
+        before = await attempt(BEFORE, ask_before(first, case), hear)
+        request = await request_of(first, case, before)
+        desk.ledger.applied.extend(first.ledger.applied)
+        desk.ledger.answered.extend(first.ledger.answered)
+        with struck_by(cell, office.ways) as fault:
+            await attempt(ASKED, request.send(desk), hear)
+            if not fault.struck:
+                await attempt(NEXT, ask_next(desk, case), hear)
+            return fault.struck
+
+
+async def try_work(office: Office, cell: Cell) -> bool:
+    """Whether the fault has struck: in a relay or a rebuild, or in the one that comes after it."""
+    with struck_by(cell, office.ways) as fault:
+        for _ in range(2):
+            async with office.desk() as desk:
+                with contextlib.suppress(*WORK_MAY_RAISE):
+                    await work(cell.protocol, desk)
+            if fault.struck:
+                return True
+    return False
+
+
+async def work(protocol: table.Protocol, desk: Desk) -> None:
+    """What a worker does."""
+    if protocol is table.RELAY:
+        await relay_once(desk.database, desk.status, 0.0)
+    else:
+        await rebuild_all(desk.database, desk.status)

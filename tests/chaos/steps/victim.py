@@ -1,0 +1,65 @@
+"""A process that does what a protocol says, over real SQL and Redis, and kills itself at one of its steps.
+
+``python -m tests.chaos.steps.victim``, with what is to be done as JSON in the variable ``VICTIM``. What it is
+told it writes to its output, a line of JSON each, at once.
+"""
+
+import asyncio
+import json
+import logging
+import os
+from dataclasses import asdict
+from typing import Any
+
+import structlog
+
+from tests.chaos.history import Outcome
+from tests.chaos.steps.boundary import listening
+from tests.chaos.steps.faults import Fault
+from tests.chaos.steps.ground import Ground, opened_office
+from tests.chaos.steps.requests import Case, Told
+from tests.chaos.steps.striking import Cell
+from tests.chaos.steps.table import BOOKINGS, PROTOCOLS, functions
+from tests.chaos.steps.trying import Attempt, try_booking, try_work
+from tests.chaos.steps.watched import watching
+
+VARIABLE = "VICTIM"
+
+
+def main() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    asyncio.run(_live(json.loads(os.environ[VARIABLE])))
+
+
+def orders(ground: Ground, cell: Cell, number: int) -> str:
+    """What a victim is to do, as it reads it. ``number``: of the lot."""
+    names = {"protocol": cell.protocol.name, "step": cell.step.name, "fault": cell.fault}
+    return json.dumps({"ground": asdict(ground), "number": number, **names})
+
+
+def heard(output: str) -> list[Attempt]:
+    """What a victim was told before it died."""
+    return [_attempt(json.loads(line)) for line in output.splitlines()]
+
+
+async def _live(given: dict[str, Any]) -> None:
+    protocol = next(one for one in PROTOCOLS if one.name == given["protocol"])
+    cell = Cell(protocol, protocol.step(given["step"]), Fault(given["fault"]))
+    with watching(functions([protocol])), listening():
+        async with opened_office(Ground(**given["ground"])) as office:
+            if protocol in BOOKINGS:
+                await try_booking(office, cell, Case(protocol, given["number"]), _say)
+            else:
+                await try_work(office, cell)
+
+
+def _say(attempt: Attempt) -> None:
+    print(json.dumps(asdict(attempt)), flush=True)
+
+
+def _attempt(line: dict[str, Any]) -> Attempt:
+    return Attempt(**{**line, "told": Told.of_json(line["told"])})
+
+
+if __name__ == "__main__":
+    main()
