@@ -67,7 +67,7 @@ class Pulse:
             self._questions.add(question)
             question.add_done_callback(self._questions.discard)
             if not await _is_done_within(question, ANSWERS_WITHIN_S):
-                self._hears(f"no answer for {ANSWERS_WITHIN_S:.0f} s")
+                self._hears(f"no answer for {ANSWERS_WITHIN_S:g} s")
                 await _is_done_within(question, GIVE_UP_S - ANSWERS_WITHIN_S)
                 question.cancel()
             await asyncio.sleep(ASK_EVERY_S if self.is_felt else ASK_AGAIN_S)
