@@ -20,7 +20,6 @@ from app.core.money import Money
 from app.core.parts import part
 from app.core.templating import environment
 from app.live.hub import Hub
-from app.live.picture import Picture
 from app.payments.fees import fee
 from app.payments.queries import price_of
 from app.slots import queries as slots
@@ -31,8 +30,6 @@ from app.slots.models import STATES, State
 from app.slots.projections import count
 
 MOST_LOTS, MOST_HITS, MOST_TASKS, MOST_ARRIVALS, MOST_EVENTS = 50, 8, 20, 10, 20
-# From here on it is said how old a figure is.
-OLD_S = 6
 SOON = timedelta(minutes=30)
 Part = TypeVar("Part")
 _WHAT = {"reserved": "Reserved", "arrived": "Arrived", "left": "Left"}
@@ -50,10 +47,13 @@ async def home(request: Request) -> views.HomePage:
                 late[lot.id] = len(await bookings.overdue(connection, lot.id or 0, now, MOST_TASKS))
     except SqlAway:
         found = part(request, Memory).lots("", MOST_LOTS)
-    rows = []
+    rows, ages = [], []
     for lot in found:
         picture = await part(request, Hub).picture(lot.id or 0)
         counts = count(picture) if picture else None
+        age_s = picture.age_s(time.time()) if picture else None
+        if age_s is not None:
+            ages.append(age_s)
         rows.append(
             views.LotRow(
                 code=lot.code,
@@ -64,19 +64,9 @@ async def home(request: Request) -> views.HomePage:
                 occupied=None if counts is None else counts.occupied,
                 closed=None if counts is None else counts.closed,
                 to_do=late.get(lot.id, 0),
-                age=_age(picture),
             )
         )
-    return views.HomePage(account(request).name, tuple(rows))
-
-
-def _age(picture: Picture | None) -> str:
-    """How old a picture is, where that is more than a moment."""
-    age_s = None if picture is None else picture.age_s(time.time())
-    if picture is None or picture.as_of is None or age_s is None or age_s < OLD_S:
-        return ""
-    seen_at = datetime.fromtimestamp(picture.as_of, UTC)
-    return f"as of {words.clock_s(seen_at, picture.layout.lot.time_zone)}"
+    return views.HomePage(account(request).name, tuple(rows), max(ages, default=None))
 
 
 async def lot_page(

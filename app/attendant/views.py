@@ -36,10 +36,7 @@ def slot_url(lot_code: str, slot_name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LotRow:
-    """A lot to choose. Counts are None while they are not known; `to_do` is what waits for someone.
-
-    `age` says how old the counts are where that matters, such as "as of 14:10".
-    """
+    """A lot to choose. Counts are None while they are not known; `to_do` is what waits for someone."""
 
     code: str
     name: str
@@ -49,7 +46,6 @@ class LotRow:
     occupied: int | None
     closed: int | None
     to_do: int = 0
-    age: str = ""
 
     @property
     def url(self) -> str:
@@ -58,10 +54,11 @@ class LotRow:
 
 @dataclass(frozen=True, slots=True)
 class HomePage:
-    """`attendant/lots.html`."""
+    """`attendant/lots.html`. `age_s` is the age of the oldest count in whole seconds, None if not known."""
 
     attendant: str
     lots: tuple[LotRow, ...]
+    age_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 """How long until the status of everything is in Redis again? A whole rebuild from SQL, with nobody about and
-while another process changes slots, beside what merely reading the same rows takes.
+while another process changes slots, beside what merely reading the same rows takes; and a scrub of it all.
 
     bin/bench rebuild [--lots 100] [--lot-slots 10000] [--workers 1] [--changes 300]
 """
@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import multiprocessing
+import resource
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -27,6 +28,7 @@ from app.core.redis import connect
 from app.launch.tasks import quiet_logs
 from app.slots.models import State
 from app.slots.rebuild import read_states, rebuild_all
+from app.slots.scrub import scrub_all
 from app.slots.status import LotKey, NotBuilt, SlotChange, Status
 from tests import servers
 from tests.conftest import as_settings_have_it
@@ -133,6 +135,11 @@ async def measure(url: str, redis_url: str, asked: argparse.Namespace) -> None:
         before, began_s = count.value, time.perf_counter()
         await rebuild("rebuild while slots change", database, redis, asked)
         print(f"  {(count.value - before) / (time.perf_counter() - began_s):.0f} changes a second meanwhile")
+    status = Status(redis, await read_incarnation(database))
+    began_s = time.perf_counter()
+    findings = await scrub_all(database, status, lambda done, total: None, again_after_s=0)
+    said("scrub", asked, began_s)
+    print(f"  {len(findings)} findings")
     await redis.aclose()
     await database.close()
 
@@ -158,6 +165,8 @@ async def run(asked: argparse.Namespace) -> None:
         async with databases(Path(folder)) as urls:
             for url in urls:
                 await measure(url, redis_url, asked)
+    used_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"this process never used more than {used_mb:.0f} MB")
 
 
 def main() -> None:

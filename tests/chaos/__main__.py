@@ -18,7 +18,7 @@ import uvloop
 from app.settings import default_data_dir
 from tests.chaos import table
 from tests.chaos.checker import Violation
-from tests.chaos.figures import Book
+from tests.chaos.figures import Book, Figures
 from tests.chaos.forms import FORMS, Form, Result, Trial
 from tests.chaos.history import History, save
 from tests.chaos.site import Site, opened_site
@@ -114,7 +114,8 @@ async def _turn(form: Form, book: Book, site: Site, seed: str, slice_s: float) -
     if result.found:
         _keep(form, seed, folder, history, result.found)
     else:
-        print(f"    {took_s:.0f} s: {form.tells({**result.sums, **result.most})}", flush=True)
+        this_run = Figures(sums=dict(result.sums), most=dict(result.most))
+        print(f"    {took_s:.0f} s: {form.words(this_run)}", flush=True)
     shutil.rmtree(folder)
     return not result.found
 

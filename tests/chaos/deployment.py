@@ -14,7 +14,7 @@ from app.settings import Settings, embedded_redis_socket, embedded_redis_url
 from tests.chaos.processes import Command, Fork, Process
 from tests.chaos.site import Base
 from tests.integration.launch.run_process import free_port
-from workers import status
+from workers import duties, status
 
 _HOST = "127.0.0.1"
 
@@ -27,7 +27,7 @@ def serve() -> None:
 
 def work() -> None:
     """The status worker."""
-    asyncio.run(status.main())
+    asyncio.run(duties.main(status.duties))
 
 
 @dataclass(frozen=True)

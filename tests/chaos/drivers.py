@@ -233,10 +233,11 @@ class Traffic:
     async def reaches(self, operations: int) -> None:
         """Returns when the history has so many operations; fails with a driver who fails."""
         reached = asyncio.create_task(self.history.reaches(operations))
-        done, _ = await asyncio.wait([reached, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
-        if reached not in done:
-            reached.cancel()
+        try:
+            done, _ = await asyncio.wait([reached, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
             await asyncio.gather(*done)
+        finally:
+            reached.cancel()
 
     async def run(self, operations: int, seconds: float) -> None:
         """All of it, until so many operations or seconds, whichever comes first."""

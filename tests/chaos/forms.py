@@ -1,5 +1,6 @@
 """The long forms of the chaos suite: what each runs for a while, counts, and promises."""
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -65,6 +66,10 @@ class Form:
     def key(self) -> str:
         """Names it among all."""
         return f"{self.name} {self.part}"
+
+    def words(self, figures: Figures) -> str:
+        """Its figures as a sentence; what has not been counted yet is 0."""
+        return self.tells(defaultdict(float, {**figures.sums, **figures.most}))
 
     def progress(self, figures: Figures) -> float:
         """How much of its goal is done; 1 is all."""
@@ -170,7 +175,7 @@ def _race_form(kind: Kind) -> Form:
         slice_s=240,
         run=partial(_race, kind),
         tells=lambda sums: (
-            f"{sums['operations']:,.0f} operations, {sums['all taken'] / sums['operations']:.0%} "
+            f"{sums['operations']:,.0f} operations, {sums['all taken'] / max(sums['operations'], 1):.0%} "
             f"of them 404; all agreed after {sums['settled']:.1f} s at most"
         ),
     )
@@ -188,7 +193,7 @@ def _broken_form(kind: Kind, variant: Variant) -> Form:
         slice_s=15,
         run=partial(_broken, kind, variant),
         tells=lambda sums: (
-            f"caught {sums['caught']:.0f} times, after {sums['operations'] / sums['caught']:,.0f} "
+            f"caught {sums['caught']:.0f} times, after {sums['operations'] / max(sums['caught'], 1):,.0f} "
             "operations on average"
         ),
     )

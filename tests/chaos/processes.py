@@ -25,6 +25,7 @@ _IMPORTED = (
     "app.launch.tasks",
     "app.main",
     "tests.chaos.sabotage",
+    "tests.chaos.steps.victim",
     "workers.status",
 )
 

@@ -61,7 +61,7 @@ async def opened_region(
         desk, redis = await stack.enter_async_context(opened_desk(deployment.settings))
         lot = await open_lot(desk, lot_plan(code=_TEMPLATE, slots=lot_slots))
         assert lot.id == 1, "numbers of lots are counted from here"
-        await _multiply(base.url, lots - 1)
+        await multiply(base.url, lots - 1)
         await rebuild_all(desk.database, desk.status)
         await deployment.ready()
         wires = tuple(Wire(base_url) for base_url in deployment.base_urls)
@@ -76,7 +76,7 @@ async def opened_region(
         yield Region(deployment, desk, redis, wires, lots, lot_slots, screens)
 
 
-async def _multiply(database_url: str, copies: int) -> None:
+async def multiply(database_url: str, copies: int) -> None:
     """So many more lots like the first and only one, in one statement for each table."""
     if copies == 0:
         return

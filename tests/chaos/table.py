@@ -17,7 +17,7 @@ def lines(book: Book, forms: Iterable[Form] = FORMS) -> list[str]:
         told = "not run yet"
         if figures.runs:
             told = f"**{figures.violations} violations** in " if figures.violations else "0 violations in "
-            told += form.tells({**figures.sums, **figures.most})
+            told += form.words(figures)
         rows.append(f"| {form.title} | {form.promise} | {told} | `bin/chaos --only {form.name}` |")
     return rows
 

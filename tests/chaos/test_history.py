@@ -18,14 +18,19 @@ def reserved(entity: str, slot: str, called_s: float, answered_s: float, key: st
 
 
 def refused(
-    entity: str, called_s: float, answered_s: float, refusal: str = "all-taken", slots: frozenset[str] = BOTH
+    entity: str,
+    called_s: float,
+    answered_s: float,
+    refusal: str = "all-taken",
+    slots: frozenset[str] = BOTH,
+    key: str = "",
 ) -> Operation:
-    asked = Asked(0, Action.RESERVE, f"{entity}!", entity, slots)
+    asked = Asked(0, Action.RESERVE, key or f"{entity}!", entity, slots)
     return Operation(asked, called_s, answered_s, Answer(Outcome.REFUSED, refusal))
 
 
-def unknown(entity: str, called_s: float, slots: frozenset[str] = BOTH) -> Operation:
-    asked = Asked(0, Action.RESERVE, entity, entity, slots)
+def unknown(entity: str, called_s: float, slots: frozenset[str] = BOTH, key: str = "") -> Operation:
+    asked = Asked(0, Action.RESERVE, key or entity, entity, slots)
     return Operation(asked, called_s, called_s + 1, Answer(Outcome.UNKNOWN, "connection lost"))
 
 
@@ -34,6 +39,12 @@ def released(
 ) -> Operation:
     asked = Asked(0, Action.UNRESERVE, f"{entity}-end", entity, BOTH, f"r-{entity}")
     return Operation(asked, called_s, answered_s, Answer(outcome, refusal))
+
+
+def again(entity: str, slot: str, called_s: float, answered_s: float) -> Operation:
+    """The entity's second booking."""
+    asked = Asked(0, Action.RESERVE, f"{entity}2", entity, BOTH)
+    return Operation(asked, called_s, answered_s, Answer(Outcome.OK, "", slot, f"r2-{entity}"))
 
 
 def kinds(*operations: Operation) -> list[str]:
@@ -112,6 +123,19 @@ def test_all_taken_does_not_count_what_the_same_request_took() -> None:
     assert kinds(reserved("A", ONE, 0, 1), reserved("C", TWO, 0, 1, "k1"), own) == ["false all-taken"]
 
 
+def test_all_taken_counts_who_came_to_a_slot_that_the_same_request_took_later() -> None:
+    first = Operation(Asked(0, Action.RESERVE, "k1", "C", BOTH), 0.5, 3, Answer(Outcome.REFUSED, "all-taken"))
+    at_once = unknown("C", 0.5, key="k1")
+    others = (reserved("A", ONE, 0, 0.4), reserved("B", TWO, 1, 2), released("B", 4, 5))
+    assert kinds(*others, first, at_once, reserved("C", TWO, 6, 7, "k1")) == []
+
+
+def test_a_booking_does_not_begin_with_an_attempt_that_was_refused() -> None:
+    early = Operation(Asked(0, Action.RESERVE, "k1", "C", BOTH), 0, 1, Answer(Outcome.REFUSED, "all-taken"))
+    others = (reserved("A", ONE, -2, -1), reserved("B", TWO, -2, -1), released("B", 2, 3))
+    assert kinds(*others, early, refused("D", 3.5, 4), reserved("C", TWO, 5, 6, "k1")) == ["false all-taken"]
+
+
 def test_all_taken_while_one_was_free_is_false() -> None:
     assert kinds(reserved("A", ONE, 0, 1), refused("C", 2, 3)) == ["false all-taken"]
 
@@ -140,6 +164,18 @@ def test_a_request_of_unknown_end_holds_only_what_fitted_it() -> None:
     other = unknown("B", 1, frozenset({ONE}))
     assert kinds(other, refused("C", 2, 3, "slot-taken", frozenset({ONE}))) == []
     assert kinds(other, refused("C", 2, 3, "slot-taken", frozenset({TWO}))) == ["false slot-taken"]
+
+
+def test_requests_of_unknown_end_hold_slots_only_where_each_fits_one_of_its_own() -> None:
+    one_of_both, other_of_one = unknown("A", 0), unknown("B", 0, frozenset({ONE}))
+    assert kinds(one_of_both, other_of_one, refused("C", 2, 3)) == []
+    two_of_one = (unknown("A", 0, frozenset({ONE})), unknown("B", 0, frozenset({ONE})))
+    assert kinds(*two_of_one, refused("C", 2, 3)) == ["false all-taken"]
+
+
+def test_two_bookings_of_one_entity_at_one_instant_are_flagged() -> None:
+    assert kinds(reserved("A", ONE, 0, 1), again("A", TWO, 2, 3)) == ["entity booked twice"]
+    assert kinds(reserved("A", ONE, 0, 1), released("A", 1.5, 2), again("A", TWO, 2, 3)) == []
 
 
 def test_a_named_slot_that_was_free_all_the_time_was_refused_falsely() -> None:
@@ -198,6 +234,42 @@ def truth(
         pytest.param([unknown("A", 0)], truth("A"), [], id="came to pass unseen"),
         pytest.param([unknown("A", 0)], truth(), [], id="never came to pass"),
         pytest.param([], truth("A"), ["unasked booking"], id="nobody asked"),
+        pytest.param(
+            [unknown("A", 0, frozenset({TWO}))], truth("A"), ["unasked booking"], id="asked for another slot"
+        ),
+        pytest.param(
+            [unknown("A", 0), refused("A", 2, 3, "slot-taken", key="A")],
+            truth("A"),
+            ["false slot-taken", "booked and refused"],
+            id="refused under the same key although it had come to pass",
+        ),
+        pytest.param(
+            [unknown("A", 0)], truth(ended=("A",)), ["unasked end"], id="ended, and nobody knew of it"
+        ),
+        pytest.param(
+            [unknown("A", 0), refused("C", 2, 3, "slot-taken", frozenset({ONE}))],
+            truth("A"),
+            [],
+            id="had come to pass, and was in the way",
+        ),
+        pytest.param(
+            [unknown("A", 0), refused("C", 2, 3, "slot-taken", frozenset({ONE}))],
+            truth(),
+            ["false slot-taken"],
+            id="never came to pass, and can have been in nobody's way",
+        ),
+        pytest.param(
+            [unknown("A", 0), refused("C", 2, 3, "slot-taken", frozenset({TWO}))],
+            truth("A"),
+            ["false slot-taken"],
+            id="came to pass on another slot",
+        ),
+        pytest.param(
+            [reserved("A", ONE, 0, 1), released("A", 2, 3)],
+            truth("A", ended=("A",)),
+            ["SQL contradicts itself", "lost release"],
+            id="runs and has ended",
+        ),
         pytest.param(
             [reserved("A", ONE, 0, 1)], truth("A", state=State.FREE), ["SQL contradicts itself"], id="torn"
         ),

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+# The server cuts what is idle for five seconds, perhaps while a request is on its way.
+_IDLE_FOR_S = 2.0
 # Whatever else happens between two processes is an answer.
 WIRE_IS_CUT = (OSError, EOFError, TimeoutError)
 
@@ -16,7 +19,7 @@ class Wire:
     def __init__(self, base_url: str, patience_s: float = 20.0) -> None:
         self.host = urlsplit(base_url).netloc
         self._patience_s = patience_s
-        self._idle: list[Connection] = []
+        self._idle: list[tuple[Connection, float]] = []
 
     async def post(self, target: str, body: dict[str, Any], **headers: str) -> tuple[int, dict[str, Any]]:
         """Status and document of the answer. Raises one of WIRE_IS_CUT where there is none."""
@@ -34,7 +37,7 @@ class Wire:
     def close(self) -> None:
         """Cuts the connections that nobody uses."""
         while self._idle:
-            self._idle.pop()[1].close()
+            self._idle.pop()[0][1].close()
 
     async def _ask(self, request: bytes) -> tuple[int, dict[str, Any]]:
         async with asyncio.timeout(self._patience_s):
@@ -47,16 +50,16 @@ class Wire:
                 # The process may have died: the others would be cut as well.
                 self.close()
                 raise
-        self._idle.append(connection)
+        self._idle.append((connection, time.monotonic()))
         return answer
 
     def _living(self) -> Connection | None:
-        """A connection that the server has not closed meanwhile."""
+        """The connection that was used last, unless the server has closed it meanwhile, or may just now."""
         while self._idle:
-            reader, writer = self._idle.pop()
-            if not reader.at_eof():
-                return reader, writer
-            writer.close()
+            connection, used_s = self._idle.pop()
+            if time.monotonic() - used_s < _IDLE_FOR_S and not connection[0].at_eof():
+                return connection
+            connection[1].close()
         return None
 
     async def _connect(self) -> Connection:

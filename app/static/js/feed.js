@@ -52,7 +52,9 @@
     return oldest === -Infinity ? NaN : Math.max(0, oldest);
   };
 
-  const clock = new Intl.DateTimeFormat(root.lang || 'en', { timeStyle: 'medium', hourCycle: 'h23' });
+  // In the zone of the clock that the page shows, if it shows one.
+  const timeZone = document.querySelector('[data-zone]')?.dataset.zone;
+  const clock = new Intl.DateTimeFormat(root.lang || 'en', { timeStyle: 'medium', hourCycle: 'h23', timeZone });
   const say = () => {
     const old = age(), known = Number.isFinite(old);
     if (known) knownAt = performance.now();

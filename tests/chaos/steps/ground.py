@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 from app.accounts.incarnation import read_incarnation
 from app.accounts.service import installation
 from app.bookings.desk import Desk
+from app.bookings.ledger import Ledger
 from app.core.db import Database
 from app.core.redis import connect
+from app.settings import Settings
 from app.slots.layout import Layouts
 from app.slots.status import Status
 from tests.chaos.steps.boundary import Ways
@@ -30,9 +32,10 @@ class Ground:
     redis_db: int = 0
 
     @property
-    def redis_url(self) -> str:
-        """Past every wire."""
-        return f"unix://{self.redis_socket}?db={self.redis_db}"
+    def settings(self) -> Settings:
+        """Of a process that uses no wire."""
+        redis_url = f"unix://{self.redis_socket}?db={self.redis_db}"
+        return Settings.from_environment({"DATABASE_URL": self.database_url, "REDIS_URL": redis_url})
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,15 @@ class Office:
     database: Database
     redis_url: str
     incarnation: str
-    signing_key: bytes
+    ledger: Ledger
 
     @asynccontextmanager
     async def desk(self) -> AsyncIterator[Desk]:
-        """One that knows nothing yet."""
+        """One that looks everything up anew, and has heard what became of all that was done here before."""
         redis = connect(self.redis_url)
-        desk = Desk(self.database, Layouts(self.database), Status(redis, self.incarnation), self.signing_key)
+        status = Status(redis, self.incarnation)
+        desk = Desk(self.database, Layouts(self.database), status, self.ledger.signing_key)
+        desk.ledger.applied, desk.ledger.answered = self.ledger.applied, self.ledger.answered
         try:
             yield desk
         finally:
@@ -77,5 +82,5 @@ async def opened_office(ground: Ground, database: Database | None = None) -> Asy
             database,
             f"redis://127.0.0.1:{redis.port}/{ground.redis_db}?socket_timeout={_REDIS_TIMEOUT_S}",
             await read_incarnation(database),
-            bytes.fromhex(here.signing_key),
+            Ledger(database, bytes.fromhex(here.signing_key)),
         )

@@ -7,7 +7,6 @@ from typing import Any
 from app.bookings import attend
 from app.bookings.desk import Desk
 from app.bookings.forms import IdempotencyKey, ReserveRequest, UnreserveRequest
-from app.bookings.records import slot_by
 from app.bookings.reserve import reserve
 from app.bookings.results import Released, Reserved
 from app.bookings.unreserve import unreserve
@@ -17,7 +16,8 @@ from tests.chaos.steps import table
 from tests.chaos.steps.table import Protocol
 
 LOT_SLOTS = 4
-FIRST, SECOND, THIRD = "FIRST 1", "SECOND 2", "THIRD 3"
+# Of a slot that was new, and is taken.
+SEEN_VERSION = 2
 _IN_FLIGHT = ("request-in-flight", "unavailable")
 
 
@@ -39,7 +39,9 @@ class Told:
 
 @dataclass(frozen=True)
 class Case:
-    """One cell's own lot. FIRST is there before; in some protocols SECOND comes, in the others FIRST again."""
+    """One cell's own lot. ``first`` is there before; in some protocols ``second`` comes, in the others ``first``
+    again; ``third`` is whom the process serves next.
+    """
 
     protocol: Protocol
     number: int
@@ -53,13 +55,35 @@ class Case:
         return tuple(f"{self.lot}-A{number + 1}" for number in range(LOT_SLOTS))
 
     @property
+    def slot_ids(self) -> dict[str, int]:
+        """By identifier."""
+        return {slot: LOT_SLOTS * self.number + index + 1 for index, slot in enumerate(self.slots)}
+
+    @property
+    def first(self) -> str:
+        return f"FIRST {self.number}"
+
+    @property
+    def second(self) -> str:
+        return f"SECOND {self.number}"
+
+    @property
+    def third(self) -> str:
+        return f"THIRD {self.number}"
+
+    @property
     def entity(self) -> str:
         """Who asks."""
-        return FIRST if self.protocol in (table.RESERVE_AGAIN, table.UNRESERVE, table.CHECK_IN) else SECOND
+        is_first = self.protocol in (table.RESERVE_AGAIN, table.UNRESERVE, table.CHECK_IN)
+        return self.first if is_first else self.second
 
     @property
     def before(self) -> Asked:
-        return Asked(0, Action.RESERVE, "first", FIRST, frozenset(self.slots))
+        return Asked(0, Action.RESERVE, "first", self.first, frozenset(self.slots))
+
+    @property
+    def next(self) -> Asked:
+        return Asked(2, Action.RESERVE, "third", self.third, frozenset(self.slots))
 
     def asked(self, before: Told) -> Asked:
         """The request of this cell, as the history knows it."""
@@ -67,55 +91,39 @@ class Case:
             return self.before
         if self.protocol is table.UNRESERVE:
             held = before.answer
-            return Asked(1, Action.UNRESERVE, "second", FIRST, frozenset({held.slot}), held.reservation)
+            return Asked(1, Action.UNRESERVE, "second", self.first, frozenset({held.slot}), held.reservation)
         named = self.protocol is table.RESERVE_NAMED
         fitting = frozenset({self.slots[2]}) if named else frozenset(self.slots)
-        return Asked(1, Action.RESERVE, "second", SECOND, fitting)
+        return Asked(1, Action.RESERVE, "second", self.second, fitting)
 
 
 async def ask_before(desk: Desk, case: Case) -> Told:
-    """FIRST reserves."""
-    return await _told(lambda: reserve(desk, _reserve(case, FIRST, "first")))
+    """``first`` reserves."""
+    return await _told(lambda: reserve(desk, _reserve(case, case.first, "first")))
 
 
 async def ask_next(desk: Desk, case: Case) -> Told:
-    """THIRD reserves."""
-    return await _told(lambda: reserve(desk, _reserve(case, THIRD, "third")))
+    """``third`` reserves."""
+    return await _told(lambda: reserve(desk, _reserve(case, case.third, "third")))
 
 
-@dataclass(frozen=True)
-class Request:
-    """The request of a cell. ``seen_version``: of the slot on the attendant's screen."""
-
-    case: Case
-    before: Told
-    slot_id: int
-    seen_version: int
-
-    async def send(self, desk: Desk, *, with_key: bool = True) -> Told:
-        """Sends it; each time it is the same."""
-        case, key = self.case, "second" if with_key else None
-        if case.protocol is table.UNRESERVE:
-            asked = UnreserveRequest(FIRST, self.before.answer.slot, idempotency=_key(case, key))
-            return await _told(lambda: unreserve(desk, asked))
-        if case.protocol is table.CHECK_IN:
-            return await _told(lambda: attend.check_in(desk, self.slot_id, self.seen_version))
-        if case.protocol is table.RESERVE_AGAIN:
-            again = _reserve(case, FIRST, "first" if with_key else None)
-            return await _told(lambda: reserve(desk, again))
-        return await _told(lambda: reserve(desk, _reserve(case, SECOND, key)))
-
-
-async def request_of(desk: Desk, case: Case, before: Told) -> Request:
-    """The request as it is sent after ``before``."""
-    async with desk.database.look() as connection:
-        slot = await slot_by(connection, identifier=before.answer.slot)
-    assert slot is not None
-    return Request(case, before, slot.slot_id, slot.version)
+async def ask(desk: Desk, case: Case, before: Told, *, with_key: bool = True) -> Told:
+    """The request of a cell, after ``before``; each time it is the same."""
+    key = "second" if with_key else None
+    if case.protocol is table.UNRESERVE:
+        asked = UnreserveRequest(case.first, before.answer.slot, idempotency=_key(case, key))
+        return await _told(lambda: unreserve(desk, asked))
+    if case.protocol is table.CHECK_IN:
+        slot_id = case.slot_ids[before.answer.slot]
+        return await _told(lambda: attend.check_in(desk, slot_id, SEEN_VERSION))
+    if case.protocol is table.RESERVE_AGAIN:
+        again = _reserve(case, case.first, "first" if with_key else None)
+        return await _told(lambda: reserve(desk, again))
+    return await _told(lambda: reserve(desk, _reserve(case, case.second, key)))
 
 
 def _reserve(case: Case, entity: str, key: str | None) -> ReserveRequest:
-    named = case.protocol is table.RESERVE_NAMED and entity == SECOND
+    named = case.protocol is table.RESERVE_NAMED and entity == case.second
     place = {"slot": case.slots[2]} if named else {"lot": case.lot}
     return ReserveRequest(entity, **place, idempotency=_key(case, key))
 

@@ -12,28 +12,26 @@ from tests.chaos.steps.faults import Fault
 from tests.chaos.steps.table import Protocol, Step
 from tests.chaos.steps.watched import Edge, observed_by
 
-_Calls = Counter[tuple[str, Edge]]
-
 
 @dataclass
 class _AtSteps:
-    """An observer that does something before and after some steps."""
+    """An observer that does something before or after some steps."""
 
     acts: Sequence[tuple[Step, Fault, Callable[[], None]]]
-    _begun: _Calls = field(default_factory=Counter)
-    _ended: _Calls = field(default_factory=Counter)
+    _calls: Counter[tuple[str, Edge]] = field(default_factory=Counter)
 
-    def before(self, function: str, edge: Edge) -> None:
-        self._begun[function, edge] += 1
-        self._act(function, edge, self._begun, after=False)
+    def before(self, function: str, edge: Edge) -> int:
+        self._calls[function, edge] += 1
+        nth = self._calls[function, edge]
+        self._act(function, edge, nth, after=False)
+        return nth
 
-    def after(self, function: str, edge: Edge) -> None:
-        self._ended[function, edge] += 1
-        self._act(function, edge, self._ended, after=True)
+    def after(self, function: str, edge: Edge, nth: int) -> None:
+        self._act(function, edge, nth, after=True)
 
-    def _act(self, function: str, edge: Edge, calls: _Calls, *, after: bool) -> None:
+    def _act(self, function: str, edge: Edge, nth: int, *, after: bool) -> None:
         for step, fault, act in self.acts:
-            is_there = (step.function, step.edge, step.nth) == (function, edge, calls[function, edge])
+            is_there = (step.function, step.edge, step.nth) == (function, edge, nth)
             if is_there and (fault is Fault.KILLED_AFTER) == after:
                 act()
 

@@ -16,7 +16,7 @@ from app.slots.relay import relay_once
 from app.slots.status import NotBuilt, OtherOrder
 from tests.chaos.steps import table
 from tests.chaos.steps.ground import Office
-from tests.chaos.steps.requests import Case, Told, ask_before, ask_next, request_of
+from tests.chaos.steps.requests import Case, Told, ask, ask_before, ask_next
 from tests.chaos.steps.striking import Cell, struck_by
 
 # What a worker lives through, or is started again after.
@@ -38,10 +38,10 @@ class Hear(Protocol):
     def __call__(self, attempt: Attempt) -> None: ...
 
 
-async def attempt(which: str, ask: Awaitable[Told], hear: Hear) -> Told:
+async def attempt(which: str, asked: Awaitable[Told], hear: Hear) -> Told:
     """Awaits what is told, and says so."""
     called_s = time.monotonic()
-    told = await ask
+    told = await asked
     hear(Attempt(which, called_s, time.monotonic(), told))
     return told
 
@@ -49,17 +49,13 @@ async def attempt(which: str, ask: Awaitable[Told], hear: Hear) -> Told:
 async def try_booking(office: Office, cell: Cell, case: Case, hear: Hear) -> bool:
     """Whether the fault has struck. Where the cell kills, this process ends here.
 
-    The desk is as one that has been idle for some seconds: it has heard what became of all that it did, and
-    looks everything up anew.
+    The desk is as one that has been idle for some seconds: it looks everything up anew.
     """
     office.ways.redis.is_dead = cell.protocol.redis_is_dead
     async with office.desk() as first, office.desk() as desk:
         before = await attempt(BEFORE, ask_before(first, case), hear)
-        request = await request_of(first, case, before)
-        desk.ledger.applied.extend(first.ledger.applied)
-        desk.ledger.answered.extend(first.ledger.answered)
         with struck_by(cell, office.ways) as fault:
-            await attempt(ASKED, request.send(desk), hear)
+            await attempt(ASKED, ask(desk, case, before), hear)
             if not fault.struck:
                 await attempt(NEXT, ask_next(desk, case), hear)
             return fault.struck

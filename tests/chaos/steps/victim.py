@@ -8,12 +8,12 @@ import asyncio
 import json
 import logging
 import os
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 import structlog
 
-from tests.chaos.history import Outcome
 from tests.chaos.steps.boundary import listening
 from tests.chaos.steps.faults import Fault
 from tests.chaos.steps.ground import Ground, opened_office
@@ -24,6 +24,8 @@ from tests.chaos.steps.trying import Attempt, try_booking, try_work
 from tests.chaos.steps.watched import watching
 
 VARIABLE = "VICTIM"
+# Of one who is still alive.
+LAST_WORD = "alive"
 
 
 def main() -> None:
@@ -31,15 +33,15 @@ def main() -> None:
     asyncio.run(_live(json.loads(os.environ[VARIABLE])))
 
 
-def orders(ground: Ground, cell: Cell, number: int) -> str:
-    """What a victim is to do, as it reads it. ``number``: of the lot."""
+def orders(ground: Ground, cell: Cell, number: int, broken: str) -> str:
+    """What a victim is to do, as it reads it. ``number``: of the lot. ``broken``: one of BROKEN, or nothing."""
     names = {"protocol": cell.protocol.name, "step": cell.step.name, "fault": cell.fault}
-    return json.dumps({"ground": asdict(ground), "number": number, **names})
+    return json.dumps({"ground": asdict(ground), "number": number, "broken": broken, **names})
 
 
-def heard(output: str) -> list[Attempt]:
-    """What a victim was told before it died."""
-    return [_attempt(json.loads(line)) for line in output.splitlines()]
+def heard(said: Iterable[str]) -> list[Attempt]:
+    """What a victim was told before it died, out of the lines that it wrote."""
+    return [_attempt(json.loads(line)) for line in said]
 
 
 async def _live(given: dict[str, Any]) -> None:
@@ -51,6 +53,7 @@ async def _live(given: dict[str, Any]) -> None:
                 await try_booking(office, cell, Case(protocol, given["number"]), _say)
             else:
                 await try_work(office, cell)
+    print(LAST_WORD)
 
 
 def _say(attempt: Attempt) -> None:

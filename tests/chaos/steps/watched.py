@@ -28,9 +28,11 @@ class Edge(Enum):
 class Observer(Protocol):
     """``function`` is written as in the table: ``module:name`` or ``module:Class.name``."""
 
-    def before(self, function: str, edge: Edge) -> None: ...
+    def before(self, function: str, edge: Edge) -> int:
+        """Returns which call of it this is, from 1."""
 
-    def after(self, function: str, edge: Edge) -> None: ...
+    def after(self, function: str, edge: Edge, nth: int) -> None:
+        """That call has come to its end; one that raises never does."""
 
 
 _observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
@@ -124,9 +126,9 @@ def _heard(function: str, edge: Edge, given: Sequence[Any] = ()) -> Iterator[Non
     if observer is None or _has_nothing_to_do(given):
         yield
         return
-    observer.before(function, edge)
+    nth = observer.before(function, edge)
     yield
-    observer.after(function, edge)
+    observer.after(function, edge, nth)
 
 
 def _has_nothing_to_do(given: Sequence[Any]) -> bool:

@@ -164,7 +164,7 @@ async def test_missing_lots_are_said_to_be_missing(
     async with served(outage.url, redis_url) as client:
         for lot in ("here", "there"):
             await open_lot(desk(client), lot_plan(lot))
-        assert (await client.get("/lots/here", headers=PAGE)).status_code == 200
+        assert (await client.get("/display/here", headers=PAGE)).status_code == 200
         await look_around(client)
         whole = await listed(client, limit=100)
         async with away(outage, client):
@@ -178,7 +178,7 @@ async def test_missing_lots_are_said_to_be_missing(
             assert (here["complete"], here["slotDetails"]) == (True, [])
 
 
-async def test_bookings_are_503_at_once_and_nothing_is_booked(outage: Outage, client: AsyncClient) -> None:
+async def test_bookings_are_503_and_nothing_is_booked(outage: Outage, client: AsyncClient) -> None:
     before = await listed(client, limit=100)
     async with away(outage, client):
         for address, body in (

@@ -11,7 +11,7 @@ from app.bookings.desk import Desk
 from app.settings import Settings
 from app.slots.models import STATE_CODES, SlotState, State
 from app.slots.packed import RECORD
-from workers import status
+from workers import duties, status
 
 SOON_S = 15.0
 POLL_S = 0.02
@@ -23,7 +23,7 @@ async def worker(database_url: str, redis_url: str, **more: str) -> AsyncIterato
     """A worker over these servers for as long as the block lasts; ``more`` are variables of its settings."""
     settings = Settings.from_environment({"DATABASE_URL": database_url, "REDIS_URL": redis_url, **more})
     stop = asyncio.Event()
-    task = asyncio.create_task(status.run(settings, stop))
+    task = asyncio.create_task(duties.run(settings, stop, status.duties))
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
 import pytest
 
-from workers import status
-from workers.status import Outage
+from workers import duties
+from workers.duties import Outage
 
 
 class Log:
@@ -19,7 +19,7 @@ class Log:
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Log:
     log = Log()
-    monkeypatch.setattr(status, "log", log)
+    monkeypatch.setattr(duties, "log", log)
     return log
 
 
@@ -34,9 +34,9 @@ def test_an_outage_is_said_at_once_then_every_thirty_seconds_and_its_end(log: Lo
     outage.is_over("relay")
     outage.lasts("relay", OSError("gone"))
     assert log.said == [
-        *["status.something_is_away"] * 3,
-        "status.all_is_back",
-        "status.something_is_away",
+        *["worker.something_is_away"] * 3,
+        "worker.all_is_back",
+        "worker.something_is_away",
     ]
 
 
@@ -46,6 +46,6 @@ def test_all_is_back_when_every_duty_goes_well_again(log: Log) -> None:
     outage.lasts("relay", OSError("gone"))
     outage.is_over("relay")
     outage.is_over("scrub")
-    assert log.said == ["status.something_is_away"]
+    assert log.said == ["worker.something_is_away"]
     outage.is_over("build")
-    assert log.said == ["status.something_is_away", "status.all_is_back"]
+    assert log.said == ["worker.something_is_away", "worker.all_is_back"]

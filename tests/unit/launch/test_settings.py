@@ -18,6 +18,8 @@ def test_the_defaults_keep_everything_in_the_data_folder() -> None:
         redis_url="unix:///srv/lotline/redis.sock",
         data_dir=Path("/srv/lotline"),
         profile="development",
+        worker_metrics_port=None,
+        scrub_s=600,
     )
     assert found.redis_is_embedded
 
@@ -94,6 +96,27 @@ def test_a_port_that_is_none_is_refused(port: str) -> None:
         settings(PORT=port)
 
 
+def test_a_worker_serves_its_metrics_only_where_a_port_is_named() -> None:
+    assert settings(LOTLINE_WORKER_METRICS_PORT="9101").worker_metrics_port == 9101
+    assert settings(LOTLINE_WORKER_METRICS_PORT="").worker_metrics_port is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("LOTLINE_WORKER_METRICS_PORT", "0"),
+        ("LOTLINE_WORKER_METRICS_PORT", "65536"),
+        ("LOTLINE_SCRUB_SECONDS", "0"),
+        ("LOTLINE_SCRUB_SECONDS", "604801"),
+        ("LOTLINE_SCRUB_SECONDS", "1e3"),
+        ("LOTLINE_SCRUB_SECONDS", "ten"),
+    ],
+)
+def test_a_number_that_is_none_or_too_great_is_refused(name: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} is '{text}'; it must be a whole number from 1 to"):
+        settings(**{name: text})
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite+aiosqlite://"])
 def test_a_database_in_memory_is_refused_because_processes_share_it(url: str) -> None:
     with pytest.raises(SettingsError, match="cannot live in memory"):
@@ -118,7 +141,13 @@ def test_a_host_may_be_an_address_or_a_name(host: str) -> None:
 
 
 def test_what_is_handed_to_a_child_reads_back_the_same() -> None:
-    found = settings(PORT="8001", LOTLINE_DATA="/srv/a b%c", DATABASE_URL="postgres://c/d?sslmode=require")
+    found = settings(
+        PORT="8001",
+        LOTLINE_DATA="/srv/a b%c",
+        DATABASE_URL="postgres://c/d?sslmode=require",
+        LOTLINE_WORKER_METRICS_PORT="9101",
+        LOTLINE_SCRUB_SECONDS="60",
+    )
     assert Settings.from_environment(found.as_environment()) == found
     assert found.redis_is_embedded
 

@@ -1,9 +1,11 @@
 """Runs of the machine: so many examples from a seed, and what they came to."""
 
+import sys
 from dataclasses import dataclass
 from time import monotonic
 
 from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.errors import Flaky, HypothesisException
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.integration.bookings.model.machine import BookingMachine
@@ -29,6 +31,10 @@ class Explored:
         )
 
 
+class Contradiction(AssertionError):
+    """The service did not keep to the model; the message tells all that was asked and answered till then."""
+
+
 def explore(
     office: Office, examples: int, begin: int, steps: int = STEPS, phases: tuple[Phase, ...] = PHASES
 ) -> Explored:
@@ -37,6 +43,7 @@ def explore(
     Raises what the machine found, after printing the fewest steps that lead to it.
     """
     explored = Explored()
+    found: list[tuple[Exception, list[str]]] = []
 
     class Machine(BookingMachine):
         def __init__(self) -> None:
@@ -46,6 +53,9 @@ def explore(
         def teardown(self) -> None:
             explored.steps += self.steps
             explored.calls += self.calls
+            error = sys.exception()
+            if isinstance(error, Exception) and not isinstance(error, HypothesisException):
+                found.append((error, self.story))
 
     began_s = monotonic()
     run = settings(
@@ -59,6 +69,13 @@ def explore(
     )
     try:
         run_state_machine_as_test(seed(begin)(Machine), settings=run)
+    except Flaky:
+        # What happens at once need not happen the same way again: the first time counts.
+        if not found:
+            raise
     finally:
         explored.seconds = monotonic() - began_s
+    if found:
+        error, story = found[0]
+        raise Contradiction("\n".join([f"seed {begin}", *story, repr(error)])) from error
     return explored

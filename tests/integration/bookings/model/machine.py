@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import functools
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -34,6 +35,20 @@ patience = st.sampled_from([0, 1, 2, 5, 10, 30, 100, 300, 1000])
 lots = st.sampled_from(["here", "plates", "shared", "main"])
 
 
+def step(**drawn: Any) -> Callable[[Callable[..., None]], Any]:
+    """A rule that leaves a line in the machine's story: at once with others not all happens the same way again."""
+
+    def decorated(function: Callable[..., None]) -> Any:
+        @functools.wraps(function)
+        def told(self: "BookingMachine", **arguments: Any) -> None:
+            self.story.append(f"{function.__name__.replace('_', ' ')} {arguments or ''}")
+            function(self, **arguments)
+
+        return rule(**drawn)(told)
+
+    return decorated
+
+
 class BookingMachine(RuleBasedStateMachine):
     """Lots in which it can't be foretold which slot is given are noted.
 
@@ -44,6 +59,7 @@ class BookingMachine(RuleBasedStateMachine):
     def __init__(self, office: Office) -> None:
         super().__init__()
         self.office = office
+        self.story: list[str] = []
         self.sent: list[Call] = []
         self.leased: set[str] = set()
         self.untrue: set[str] = set()
@@ -57,54 +73,54 @@ class BookingMachine(RuleBasedStateMachine):
 
     # What a caller can do.
 
-    @rule(desk=desks, draft=drafts.in_lots)
+    @step(desk=desks, draft=drafts.in_lots)
     def a_slot_is_reserved(self, desk: int, draft: Draft) -> None:
         self.happens([(desk, draft)])
 
-    @rule(desk=desks, draft=drafts.of_slots)
+    @step(desk=desks, draft=drafts.of_slots)
     def a_named_slot_is_reserved(self, desk: int, draft: Draft) -> None:
         self.happens([(desk, draft)])
 
-    @rule(desk=desks, draft=drafts.unreserves)
+    @step(desk=desks, draft=drafts.unreserves)
     def a_slot_is_unreserved(self, desk: int, draft: Draft) -> None:
         self.happens([(desk, draft)])
 
-    @rule(desk=desks, draft=drafts.puts)
+    @step(desk=desks, draft=drafts.puts)
     def a_slot_is_put(self, desk: int, draft: Draft) -> None:
         self.happens([(desk, draft)])
 
-    @rule(desk=desks, draft=drafts.attends)
+    @step(desk=desks, draft=drafts.attends)
     def an_attendant_acts(self, desk: int, draft: Draft) -> None:
         self.happens([(desk, draft)])
 
-    @rule(desk=desks, draft=drafts.agains)
+    @step(desk=desks, draft=drafts.agains)
     def a_request_is_sent_again(self, desk: int, draft: Draft) -> None:
         self.happens([(desk, draft)])
 
-    @rule(desk=desks, draft=drafts.releases)
+    @step(desk=desks, draft=drafts.releases)
     def a_booking_is_released(self, desk: int, draft: Draft) -> None:
         self.happens([(desk, draft)])
 
-    @rule(desk=desks, draft=drafts.costs)
+    @step(desk=desks, draft=drafts.costs)
     def a_cost_is_asked_for(self, desk: int, draft: Draft) -> None:
         self.happens([(desk, draft)])
 
-    @rule(some=st.lists(st.tuples(desks, drafts.anything), min_size=2, max_size=4))
+    @step(some=st.lists(st.tuples(desks, drafts.anything), min_size=2, max_size=4))
     def many_things_happen_at_once(self, some: list[tuple[int, Draft]]) -> None:
         self.happens(some)
 
-    @rule(draft=drafts.bookings, at=st.lists(desks, min_size=2, max_size=4))
+    @step(draft=drafts.bookings, at=st.lists(desks, min_size=2, max_size=4))
     def the_same_is_sent_many_times_at_once(self, draft: Draft, at: list[int]) -> None:
         call = self.resolved(draft)
         if call is not None:
             self.calls_happen([(desk, call) for desk in at], alone=False)
 
-    @rule(draft=drafts.in_lots, entities=st.lists(drafts.entities, min_size=2, max_size=6), desk=desks)
+    @step(draft=drafts.in_lots, entities=st.lists(drafts.entities, min_size=2, max_size=6), desk=desks)
     def many_want_the_same_at_once(self, draft: drafts.ReserveDraft, entities: list[str], desk: int) -> None:
         wants = [replace(draft, entity=entity) for entity in entities]
         self.happens([((desk + number) % DESKS, want) for number, want in enumerate(wants)])
 
-    @rule(
+    @step(
         some=st.lists(st.tuples(desks, drafts.keyed, patience), min_size=1, max_size=3),
         again=desks,
     )
@@ -118,7 +134,7 @@ class BookingMachine(RuleBasedStateMachine):
         self.office.do(self._hang_up(calls))
         self.calls_happen([(again, call) for _, call, _ in calls], alone=False)
 
-    @rule(desk=desks, draft=drafts.bookings, committed=st.booleans())
+    @step(desk=desks, draft=drafts.bookings, committed=st.booleans())
     def the_answer_to_a_commit_is_lost(self, desk: int, draft: Draft, *, committed: bool) -> None:
         """The caller must not notice: the desk finds out whether it was committed, and else does it again."""
         self.office.processes[desk].database.loses = committed
@@ -127,7 +143,7 @@ class BookingMachine(RuleBasedStateMachine):
 
     # What an operator does.
 
-    @rule(lot=lots, closed=st.sampled_from([True, False, False]))
+    @step(lot=lots, closed=st.sampled_from([True, False, False]))
     def a_lot_closes_or_opens(self, lot: str, *, closed: bool) -> None:
         """Those who know the lot as it was go on proposing; SQL refuses them, and their leases run out."""
         if lot in self.park.lots:
@@ -136,7 +152,7 @@ class BookingMachine(RuleBasedStateMachine):
             self.stale.update((desk, lot) for desk in range(DESKS))
             self.leased.add(lot)
 
-    @rule(
+    @step(
         lot=lots,
         area=st.sampled_from([None, "A", "B"]),
         price=st.sampled_from([0, 1, 250]),
@@ -153,35 +169,35 @@ class BookingMachine(RuleBasedStateMachine):
 
     # What time and misfortune do.
 
-    @rule(step_s=st.sampled_from([1, 60, 61, 900, 1799, 1800, 1800, 1801, 86_400]))
+    @step(step_s=st.sampled_from([1, 60, 61, 900, 1799, 1800, 1800, 1801, 86_400]))
     def time_passes(self, step_s: int) -> None:
         self.office.clock.advance(timedelta(seconds=step_s))
         self.park.now = self.office.clock.now()
 
-    @rule()
+    @step()
     def redis_is_emptied(self) -> None:
         self.office.redis.flushall()
         self.is_emptied = True
         self.untrue.update(self.park.lots)
 
-    @rule(desk=desks, lot=lots, count=st.integers(1, 3))
+    @step(desk=desks, lot=lots, count=st.integers(1, 3))
     def somebody_is_proposed_a_slot_and_goes_away(self, desk: int, lot: str, count: int) -> None:
         if lot in self.park.lots:
             self.leased.add(lot)
             self.office.do(self._propose(desk, lot, count))
 
-    @rule()
+    @step()
     def leases_run_out(self) -> None:
         self.office.end_leases()
         self.leased.clear()
 
-    @rule(desk=desks, draft=drafts.bookings)
+    @step(desk=desks, draft=drafts.bookings)
     def a_desk_dies_after_its_commit(self, desk: int, draft: Draft) -> None:
         self.office.processes[desk].desk.is_held_back = True
         self.happens([(desk, draft)])
-        self.a_desk_is_opened_anew(desk)
+        self.a_desk_is_opened_anew(desk=desk)
 
-    @rule(desk=desks, draft=drafts.bookings, others=st.lists(drafts.bookings, min_size=1, max_size=3))
+    @step(desk=desks, draft=drafts.bookings, others=st.lists(drafts.bookings, min_size=1, max_size=3))
     def a_desk_stalls_while_others_go_on(self, desk: int, draft: Draft, others: list[Draft]) -> None:
         """What it tells Redis in the end is long since overtaken."""
         untrue = set(self.untrue)
@@ -190,19 +206,19 @@ class BookingMachine(RuleBasedStateMachine):
         for number, other in enumerate(others):
             self.happens([((desk + 1 + number % 2) % DESKS, other)])
         self.office.do(self.office.processes[desk].desk.go_on())
-        if desk not in self.away:
+        if not self.away and not self.is_emptied:
             self.untrue = untrue
 
-    @rule(desk=desks, draft=drafts.changes, wanted=drafts.in_lots)
+    @step(desk=desks, draft=drafts.changes, wanted=drafts.in_lots)
     def a_slot_changes_its_kind_and_redis_does_not_hear_of_it(
         self, desk: int, draft: drafts.PutDraft, wanted: drafts.ReserveDraft
     ) -> None:
-        self.a_desk_loses_or_finds_redis(desk, away=True)
+        self.a_desk_loses_or_finds_redis(desk=desk, away=True)
         self.happens([(desk, draft)])
         place = self.park.places.get(draft.form.identifier)
         self.happens([((desk + 1) % DESKS, replace(wanted, lot=place.lot if place else None))])
 
-    @rule(desk=desks, away=st.booleans())
+    @step(desk=desks, away=st.booleans())
     def a_desk_loses_or_finds_redis(self, desk: int, *, away: bool) -> None:
         if away:
             self.office.processes[desk].lose_redis()
@@ -211,30 +227,30 @@ class BookingMachine(RuleBasedStateMachine):
             self.office.processes[desk].find_redis()
             self.away.discard(desk)
 
-    @rule(desk=desks)
+    @step(desk=desks)
     def a_desk_is_opened_anew(self, desk: int) -> None:
         self.office.processes[desk].open_anew()
         self.away.discard(desk)
         self.stale = {one for one in self.stale if one[0] != desk}
 
-    @rule(desk=desks)
+    @step(desk=desks)
     def a_desk_looks_at_the_lots_again(self, desk: int) -> None:
         """The second is over for which it believes what it knows; then it shows every lot's map."""
         self.office.look_again(desk)
         self.stale = {one for one in self.stale if one[0] != desk}
 
-    @rule()
+    @step()
     def the_worker_works(self) -> None:
         """What is younger than a second it leaves alone."""
         self.office.work()
 
-    @rule()
+    @step()
     def old_answers_are_swept(self) -> None:
         """A day later a key may be used again."""
         self.office.sweep()
         self.park.forget_answers()
 
-    @rule()
+    @step()
     def all_comes_to_rest(self) -> None:
         self.office.settle()
         self.park.now = self.office.clock.now()
@@ -243,7 +259,8 @@ class BookingMachine(RuleBasedStateMachine):
         self.away.clear()
         self.is_emptied = False
         assert read_truth(self.office.read).outbox == 0
-        assert not self.office.scrub()
+        found = self.office.scrub()
+        assert not found, found
 
     # How a step goes.
 
@@ -263,6 +280,8 @@ class BookingMachine(RuleBasedStateMachine):
         """Made at once, each at its desk; then there must be an order that explains all that was answered."""
         self.calls += len(calls)
         answers = self.office.do(self._all_at_once(calls))
+        told = zip(calls, answers, strict=True)
+        self.story += [f"    desk {desk}: {call}\n      -> {answer!r}" for (desk, call), answer in told]
         shared = self._shared_keys([call for _, call in calls])
         events = [
             Event(call, answer, self._circumstances(desk, call, alone, shared))

@@ -1,0 +1,103 @@
+"""After all cells: a worker runs, everything agrees soon, and every free slot can still be had."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from app.bookings.forms import ReserveRequest
+from app.bookings.records import HISTORY, RESERVATION
+from app.bookings.reserve import reserve
+from app.core.db import Database
+from app.core.errors import Problem
+from app.slots.models import State
+from app.slots.status import LEASE_MS
+from tests.chaos.bookings import Booked
+from tests.chaos.steps.trials import Bench, Trial
+from tests.chaos.steps.verdicts import Facts, judge
+from tests.chaos.truth import (
+    Truth,
+    outbox_rows,
+    read_bookings,
+    read_slots,
+)
+from tests.chaos.waiting import TooLate, until_none
+
+AGREES_WITHIN_S = 20.0
+
+
+async def end(bench: Bench, trials: Sequence[Trial]) -> list[str]:
+    """Judges every trial. Returns what is wrong, and of no lot."""
+    last_s = time.monotonic()
+    found = await _told(bench)
+    facts = await _facts(bench.desk.database, trials)
+    for trial in trials:
+        trial.wrong += judge(trial, facts[trial.lot_id])
+    await asyncio.sleep(max(0.0, last_s + LEASE_MS / 1000 - time.monotonic()))
+    await asyncio.gather(*(_fill(bench, trial, facts[trial.lot_id].truth) for trial in trials))
+    for trial in trials:
+        await _check_full(bench, trial)
+    return found + bench.scrubbed()
+
+
+async def _told(bench: Bench) -> list[str]:
+    async def waiting() -> list[str]:
+        rows = await outbox_rows(bench.desk.database)
+        return [f"{rows} rows in the outbox"] if rows else []
+
+    try:
+        await until_none(waiting, AGREES_WITHIN_S, "Redis has heard of everything")
+    except TooLate as late:
+        return [str(late)]
+    return []
+
+
+async def _facts(database: Database, trials: Sequence[Trial]) -> dict[int, Facts]:
+    running, ended = (_by_lot(some) for some in await read_bookings(database))
+    async with database.look() as connection:
+        history = await connection.execute(select(HISTORY.c.id, HISTORY.c.amount_minor, HISTORY.c.ended_at))
+        fees = {row.id: (row.amount_minor, row.ended_at.isoformat()) for row in history}
+        arrivals = select(RESERVATION.c.id).where(RESERVATION.c.arrived_at.is_not(None))
+        arrived = frozenset((await connection.execute(arrivals)).scalars())
+    return {
+        trial.lot_id: Facts(
+            Truth(
+                await read_slots(database, trial.lot_id),
+                tuple(running[trial.case.lot]),
+                tuple(ended[trial.case.lot]),
+            ),
+            fees,
+            arrived,
+        )
+        for trial in trials
+    }
+
+
+def _by_lot(bookings: Sequence[Booked]) -> dict[str, list[Booked]]:
+    found = defaultdict(list)
+    for one in bookings:
+        found[one.slot.partition("-")[0]].append(one)
+    return found
+
+
+async def _fill(bench: Bench, trial: Trial, truth: Truth) -> None:
+    """Books what is free, and then no more."""
+    free = {slot.identifier for slot in truth.slots if slot.state is State.FREE}
+    booked: set[str] = set()
+    try:
+        for number in range(len(truth.slots) + 1):
+            asked = ReserveRequest(f"LAST {trial.case.number} {number}", lot=trial.case.lot)
+            booked.add((await reserve(bench.desk, asked)).slot)
+    except Problem as problem:
+        if problem.type != "all-taken":
+            trial.wrong.append(f"a free slot was refused: {problem.type}")
+    if booked != free:
+        trial.wrong.append(f"{free} were free, and {booked} could be booked")
+
+
+async def _check_full(bench: Bench, trial: Trial) -> None:
+    trial.wrong += await bench.differences(trial.lot_id)
+    if leases := await bench.redis.zcard(f"lot:{{{trial.lot_id}}}:leases"):
+        trial.wrong.append(f"{leases} leases are left")

@@ -1,0 +1,119 @@
+"""Whether what came of a cell is what the protocol promises."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from app.slots.models import State
+from tests.chaos.history import Outcome
+from tests.chaos.steps import table
+from tests.chaos.steps.requests import SEEN_VERSION
+from tests.chaos.steps.trials import Trial
+from tests.chaos.steps.trying import ASKED, BEFORE, NEXT
+from tests.chaos.truth import Truth, violations
+
+# Before the transaction begins nothing is tried twice: whoever asked is told to.
+_LOOKED_UP = (table.KEY_IN_FLIGHT, table.FIND_THE_LOT, table.FIND_THE_SLOT)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What SQL has of one lot in the end. ``fees``: of ended bookings, as they were told. ``arrived``: which
+    running ones have."""
+
+    truth: Truth
+    fees: dict[str, tuple[int, str]]
+    arrived: frozenset[str]
+
+
+def judge(trial: Trial, facts: Facts) -> list[str]:
+    """Everything that is wrong, in words."""
+    found = [str(violation) for violation in violations(trial.operations, facts.truth)]
+    found += _at_death(trial)
+    found += _told_at_once(trial)
+    found += _JUDGES.get(trial.cell.protocol, _reserved)(trial, facts)
+    return found
+
+
+def _at_death(trial: Trial) -> Iterable[str]:
+    """Before the commit nothing has happened; after it everything has; Redis hears of it after that."""
+    if trial.at_death is None:
+        return
+    protocol, step, fault = trial.cell.protocol, trial.cell.step, trial.cell.fault
+    truth, redis_has_it = trial.at_death
+    is_committed = protocol.is_done(protocol.committed_at, step, fault)
+    if _has_happened(trial, truth) is not is_committed:
+        yield f"at its death SQL had {truth.running} and {truth.ended}"
+    expected = not is_committed or protocol.is_done(protocol.told_at, step, fault)
+    if redis_has_it is not (expected and not protocol.redis_is_dead):
+        yield "at its death Redis had " + ("it already" if redis_has_it else "something else than SQL")
+
+
+def _has_happened(trial: Trial, truth: Truth) -> bool:
+    entity = trial.case.entity
+    if trial.cell.protocol is table.UNRESERVE:
+        return entity in {one.entity for one in truth.ended}
+    if trial.cell.protocol is table.CHECK_IN:
+        return State.OCCUPIED in {slot.state for slot in truth.slots}
+    return entity in {one.entity for one in truth.running}
+
+
+def _told_at_once(trial: Trial) -> Iterable[str]:
+    """What the fault is survived by without anybody asking twice."""
+    cell = trial.cell
+    if cell.fault.kills:
+        if trial.told(ASKED)[0].answer.refusal != "died":
+            yield f"told {trial.told(ASKED)[0]} before it was done"
+        return
+    first = trial.told(ASKED)[0].answer
+    is_safe = first.outcome is Outcome.OK
+    if not is_safe and not (first.refusal == "unavailable" and _may_be_refused(trial)):
+        yield f"told {first}"
+    for told in trial.told(NEXT)[:1]:
+        if told.answer.outcome is not Outcome.OK and (
+            cell.fault.hits_redis or told.answer.refusal != "unavailable"
+        ):
+            yield f"the next one was told {told.answer}"
+
+
+def _may_be_refused(trial: Trial) -> bool:
+    return not trial.cell.fault.hits_redis and trial.cell.step in _LOOKED_UP
+
+
+def _reserved(trial: Trial, facts: Facts) -> Iterable[str]:
+    told = trial.told(ASKED)[-1].answer
+    if told.outcome is not Outcome.OK:
+        yield f"told {told} in the end"
+    running = [one for one in facts.truth.running if one.entity == trial.case.entity]
+    if [(one.reservation, one.slot) for one in running] != [(told.reservation, told.slot)]:
+        yield f"told {told}, SQL has {running}"
+    assert trial.without_key is not None
+    other = trial.without_key.answer
+    if (other.refusal, other.slot) != ("entity-has-reservation", told.slot):
+        yield f"without its key it was told {other}"
+
+
+def _unreserved(trial: Trial, facts: Facts) -> Iterable[str]:
+    held = trial.told(BEFORE)[0].answer
+    if trial.told(ASKED)[-1].answer.outcome is not Outcome.OK:
+        yield f"told {trial.told(ASKED)[-1].answer} in the end"
+    assert trial.without_key is not None
+    fees = {told.fee for told in (*trial.told(ASKED), trial.without_key) if told.fee is not None}
+    if fees != {facts.fees.get(held.reservation)}:
+        yield f"fees {fees}, SQL has {facts.fees}"
+
+
+def _checked_in(trial: Trial, facts: Facts) -> Iterable[str]:
+    held, told = trial.told(BEFORE)[0].answer, [one.answer for one in trial.told(ASKED)]
+    was_unknown = told[0].outcome is Outcome.UNKNOWN
+    expected = [("ok", "")] if not was_unknown else [("ok", ""), ("refused", "changed-meanwhile")]
+    first_known = next((one for one in told if one.outcome is not Outcome.UNKNOWN), told[-1])
+    if (first_known.outcome, first_known.refusal) not in expected:
+        yield f"told {told}"
+    slot = next(slot for slot in facts.truth.slots if slot.identifier == held.slot)
+    if (slot.state, slot.version) != (State.OCCUPIED, SEEN_VERSION + 1):
+        yield f"SQL has {slot}"
+    if held.reservation not in facts.arrived:
+        yield "nobody noted the arrival"
+
+
+_JUDGES = {table.UNRESERVE: _unreserved, table.CHECK_IN: _checked_in}
