@@ -64,6 +64,10 @@ async def _frame(desk: Desk, request: ReserveRequest) -> Frame | None:
         raise problems.no_such_lot(request.lot)
     area = request.wish.area
     if area is not None and area not in frame.area_codes.values():
+        # Another process may have made it a moment ago.
+        desk.layouts.forget(frame.lot_id)
+        frame = await run_again_on_conflict(lambda: _look_up(desk, request))
+    if frame is not None and area is not None and area not in frame.area_codes.values():
         await _refuse_wrong_fields(desk, request)
         raise problems.no_such_area(request.lot, area)
     return frame
@@ -113,6 +117,10 @@ async def _refuse_wrong_fields(desk: Desk, request: ReserveRequest) -> None:
 async def nearest_like(desk: Desk, slot: records.SlotRow) -> str | None:
     """The identifier of the nearest free slot of the same kind in the same lot."""
     layout = await desk.layouts.of(slot.lot_id)
+    if layout is not None and slot.class_number not in layout.classes:
+        # Another process has given the slot a kind that is new in its lot.
+        desk.layouts.forget(slot.lot_id)
+        layout = await desk.layouts.of(slot.lot_id)
     here = layout.by_id.get(slot.slot_id) if layout else None
     if layout is None or here is None:
         return None

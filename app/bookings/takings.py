@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from app.bookings import problems, records
@@ -15,6 +16,9 @@ from app.core.ids import new_id, sign_id
 from app.payments.fees import Price
 from app.slots.layout import Wish
 from app.slots.models import State
+
+# What an answer says of its slot that a PUT may change afterwards.
+_MAY_CHANGE = ("slot_name", "area")
 
 
 async def take(round_: Round, takings: Sequence[Taking]) -> None:
@@ -34,7 +38,7 @@ async def take(round_: Round, takings: Sequence[Taking]) -> None:
 
 
 async def replay(round_: Round, kept: dict[str, Any]) -> Reserved:
-    """The answer of the first request, whether or not the booking still runs."""
+    """The answer of the first request, whatever has become of the booking and of its slot's name and area."""
     connection, reservation = round_.connection, kept["reservation"]
     booking = await records.active(connection, id=reservation) or await records.ended(
         connection, id=reservation
@@ -43,7 +47,8 @@ async def replay(round_: Round, kept: dict[str, Any]) -> Reserved:
     slot = await records.slot_by(connection, id=booking.slot_id)
     assert slot is not None
     price = await round_.price_of(booking.tariff_id, premium=booking.premium)
-    return _reserved(round_, slot, booking.model_dump(), price)
+    now = _reserved(round_, slot, booking.model_dump(), price)
+    return replace(now, **{name: kept[name] for name in _MAY_CHANGE if name in kept})
 
 
 def _refused_for_fields(round_: Round, taking: Taking) -> bool:
@@ -151,8 +156,10 @@ async def _book(round_: Round, chosen: dict[int, tuple[Taking, SlotRow]]) -> Non
     await records.delete_reservations(round_.connection, [one for one in undone if one is not None])
     for slot_id, (taking, slot, price, values) in bookings.items():
         if slot_id in moved:
-            round_.outcomes[taking] = Done(_reserved(round_, slot, values, price))
-            round_.keep_answer(taking, {"reservation": values["id"]})
+            reserved = _reserved(round_, slot, values, price)
+            round_.outcomes[taking] = Done(reserved)
+            may_change = {name: getattr(reserved, name) for name in _MAY_CHANGE}
+            round_.keep_answer(taking, {"reservation": values["id"], **may_change})
         elif values["id"] in undone:
             round_.outcomes[taking] = Again.LOST
     await _explain(round_, [(taking, slot, values["entity"]) for taking, slot, _, values in refused])

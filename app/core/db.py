@@ -253,7 +253,14 @@ def _sqlite_engine(url: str, *, read_only: bool) -> AsyncEngine:
     def begin(connection: Any) -> None:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
+    if read_only:
+        # Who gives a reading up does not wait for the thread that is stuck in it: it ends by itself.
+        engine.sync_engine.dialect.do_terminate = _leave_to_its_thread  # type: ignore[assignment,method-assign]
     return engine
+
+
+def _leave_to_its_thread(connection: Any) -> None:
+    connection.driver_connection.stop()
 
 
 def _postgresql_engine(url: str) -> AsyncEngine:

@@ -182,7 +182,7 @@ def away(layout: Layout, slot: LaidSlot) -> Panel:
     return Panel(
         kind="away",
         title="Booking is not possible for the moment.",
-        text="The map shows the lot as it was last known. This asks again by itself.",
+        text="This asks again by itself.",
         slot=_slot(layout, slot, None),
         next_step=NextStep("", "Try again", url),
         refresh_url=url,

@@ -186,7 +186,11 @@ class StatusOutbox(SQLModel, table=True):
     """Changes of a slot's status that Redis may not have seen yet."""
 
     __tablename__ = "status_outbox"
-    __table_args__ = (Index("status_outbox_created", "created_at_us", "lot_id"),)
+    __table_args__ = (
+        Index("status_outbox_created", "created_at_us", "lot_id"),
+        # Never the same number twice: who believes a row done would delete the next one that has it.
+        {"sqlite_autoincrement": True},
+    )
 
     id: int | None = Field(default=None, sa_column=Column(BigKey, primary_key=True))
     lot_id: int = Field(sa_column=Column(BigKey, nullable=False))

@@ -18,7 +18,7 @@ from tests.chaos.checker import Violation
 from tests.chaos.drivers import Habits, HttpCounter, Wanted
 from tests.chaos.history import NEVER, Action, Asked, History, Outcome
 from tests.chaos.town import Town
-from tests.chaos.waiting import TooLate
+from tests.chaos.waiting import TooLate, until_none
 
 CLIENTS, SLOTS, PREMIUM_SLOTS = 24, 60, 6
 HABITS = Habits(most_held=4, arrives=0.6, pause_s=0.1)
@@ -43,8 +43,9 @@ class Timed:
 
 
 def wrong_clocks(webs: int) -> dict[str, Mapping[str, str]]:
-    """The worker and the first web process ten minutes ahead, the second ten minutes behind."""
-    offsets_s = {"worker": WRONG_BY_S, "web-1": WRONG_BY_S, "web-2": -WRONG_BY_S}
+    """The workers and the first web process ten minutes ahead, the second ten minutes behind."""
+    ahead = ("status", "bookings", "web-1")
+    offsets_s = {**dict.fromkeys(ahead, WRONG_BY_S), "web-2": -WRONG_BY_S}
     libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
     if not libraries:
         raise RuntimeError("clocks can't be set wrong without Debian's package faketime")
@@ -56,7 +57,7 @@ def wrong_clocks(webs: int) -> dict[str, Mapping[str, str]]:
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
         for name, offset_s in offsets_s.items()
-        if name == "worker" or int(name.removeprefix("web-")) <= webs
+        if not name.startswith("web-") or int(name.removeprefix("web-")) <= webs
     }
 
 
@@ -70,7 +71,7 @@ async def run_with_wrong_clocks(
     kept = _Kept(town, history)
     found = await kept.ask()
     await traffic.run(operations, seconds)
-    await kept.age()
+    found += await kept.age()
     found += await kept.ask()
     try:
         await town.converged(SETTLES_WITHIN_S)
@@ -156,11 +157,28 @@ class _Kept:
                     found.append(Violation("not answered again", f"{wanted.key} at {wire.host}: {answer}"))
         return found
 
-    async def age(self) -> None:
-        """Makes every stored answer so old that it may be forgotten in a few minutes."""
-        then = datetime.now(UTC) - KEPT_FOR + _MARGIN
-        async with self._town.desk.database.unit_of_work() as connection:
-            await connection.execute(update(_ANSWER).values(created_at=then))
+    async def age(self) -> list[Violation]:
+        """Makes every stored answer so old that it may be forgotten in a few minutes, and one even older.
+
+        Returns when that one was forgotten: then somebody has looked at the others as well.
+        """
+        database, now = self._town.desk.database, datetime.now(UTC)
+        eldest = _ANSWER.c.key == self._wishes.pop().key
+        async with database.unit_of_work() as connection:
+            await connection.execute(update(_ANSWER).values(created_at=now - KEPT_FOR + _MARGIN))
+            await connection.execute(
+                update(_ANSWER).where(eldest).values(created_at=now - KEPT_FOR - _MARGIN)
+            )
+
+        async def eldest_is_there() -> list[str]:
+            async with database.look() as connection:
+                return list((await connection.execute(select(_ANSWER.c.key).where(eldest))).scalars())
+
+        try:
+            await until_none(eldest_is_there, SETTLES_WITHIN_S, "what is too old is forgotten")
+        except TooLate as late:
+            return [Violation("kept too long", str(late))]
+        return []
 
 
 async def _name_the_time(town: Town) -> list[Violation]:

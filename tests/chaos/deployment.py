@@ -1,4 +1,4 @@
-"""All processes of one deployment: web, worker, the embedded Redis, and PostgreSQL where it is used."""
+"""All processes of one deployment: web, workers, the embedded Redis, and PostgreSQL where it is used."""
 
 import asyncio
 import sys
@@ -14,8 +14,9 @@ from app.settings import Settings, embedded_redis_socket, embedded_redis_url
 from tests.chaos.processes import Command, Fork, Process
 from tests.chaos.site import Base
 from tests.integration.launch.run_process import free_port
-from workers import duties, status
+from workers import bookings, duties, status
 
+LOOKS_EVERY_S = 1.0
 _HOST = "127.0.0.1"
 
 
@@ -25,9 +26,14 @@ def serve() -> None:
     cli.main()
 
 
-def work() -> None:
+def keep_redis_true() -> None:
     """The status worker."""
     asyncio.run(duties.main(status.duties))
+
+
+def end_what_time_ends() -> None:
+    """The bookings worker; it looks often, so that whoever waits for it need not wait long."""
+    asyncio.run(duties.main(bookings.duties, LOOKS_EVERY_S))
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class Shape:
 
 
 class Deployment:
-    """The processes by their names: ``redis``, ``worker``, ``web-1`` …, and ``postgresql``."""
+    """The processes by their names: ``redis``, ``postgresql``, ``status``, ``bookings``, ``web-1`` …"""
 
     def __init__(self, folder: Path, base: Base, shape: Shape) -> None:
         self.folder = folder
@@ -56,12 +62,16 @@ class Deployment:
         # What whoever looks at the deployment from outside uses: the servers themselves.
         self.settings = _settings(folder, base.url, embedded_redis_url(folder))
         self._shape = shape
+        # In the order in which they have to come up.
         servers = {"redis": self._redis()}
         if base.server is not None:
             servers["postgresql"] = base.server
         webs = {name: self._web(name, port) for name, port in self.ports.items()}
-        # In the order in which they have to come up.
-        self.processes: dict[str, Process] = {**servers, "worker": self._worker(), **webs}
+        workers = {
+            "status": self._worker("status", keep_redis_true),
+            "bookings": self._worker("bookings", end_what_time_ends),
+        }
+        self.processes: dict[str, Process] = {**servers, **workers, **webs}
 
     def __getitem__(self, name: str) -> Process:
         return self.processes[name]
@@ -91,11 +101,11 @@ class Deployment:
         command, log = embedded_redis.command(self.folder), self.folder / "redis-output.log"
         return Command("redis", command, log, serves, prepare=prepare)
 
-    def _worker(self) -> Process:
+    def _worker(self, name: str, main: Callable[[], None]) -> Process:
         async def serves() -> bool:
             return True
 
-        return self._of_application("worker", free_port(), work, serves)
+        return self._of_application(name, free_port(), main, serves)
 
     def _web(self, name: str, port: int) -> Process:
         async def serves() -> bool:

@@ -1,5 +1,6 @@
 """The long forms of the chaos suite: what each runs for a while, counts, and promises."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,12 +15,14 @@ from tests.chaos.deployment import Shape
 from tests.chaos.figures import Figures
 from tests.chaos.history import Action, History, Outcome
 from tests.chaos.kills import kill_again_and_again
+from tests.chaos.model import explore_for
 from tests.chaos.redis_loss import Pace, lose_redis
 from tests.chaos.region import opened_region
 from tests.chaos.replies import lose_replies, town_behind_redis_proxy, town_behind_sql_proxy
 from tests.chaos.sabotage import drop_the_index
 from tests.chaos.site import Kind, Site
 from tests.chaos.town import opened_town
+from tests.integration.bookings.model.exploring import STEPS
 
 NO_END = 10**9
 
@@ -159,6 +162,14 @@ async def _clocks(trial: Trial) -> Result:
     return Result(timed.found, {"amounts": timed.amounts, "operations": len(trial.history.operations)})
 
 
+async def _model(kind: Kind, trial: Trial) -> Result:
+    async with trial.site.base(kind, trial.folder) as base:
+        # It has an event loop of its own.
+        done = await asyncio.to_thread(explore_for, base.url, trial.folder, trial.seed, trial.seconds)
+    return Result([], done)
+
+
+_DATABASES = {Kind.SQLITE: "SQLite", Kind.POSTGRESQL: "PostgreSQL"}
 _PLACES = {Kind.SQLITE: "SQLite, one web process", Kind.POSTGRESQL: "PostgreSQL, three web processes"}
 _CLIENTS = f"{race.CLIENTS} clients, {race.SLOTS} slots"
 
@@ -185,7 +196,7 @@ def _broken_form(kind: Kind, variant: Variant) -> Form:
     return Form(
         name="broken",
         part=f"{kind}, {variant.name}",
-        title=f"the same race, {variant.name}; {_PLACES[kind].split(',')[0]}",
+        title=f"the same race, {variant.name}; {_DATABASES[kind]}",
         promise="must be caught, each time",
         counted="caught",
         goal=20,
@@ -200,7 +211,7 @@ def _broken_form(kind: Kind, variant: Variant) -> Form:
 
 
 def _kills_form(kind: Kind) -> Form:
-    killed = ("web-1", "web-2", "web-3", "worker", "redis", "postgresql")
+    killed = ("web-1", "web-2", "web-3", "status", "bookings", "redis", "postgresql")
     return Form(
         name="kills",
         part=kind,
@@ -271,6 +282,23 @@ FORMS = (
     _replies_form("sql", "5 % of PostgreSQL's replies to a COMMIT lost by a proxy", _sql_replies),
     *(_redis_loss_form(kind, lots=20, within_s=5, goal=30, least_s=60) for kind in Kind),
     *(_redis_loss_form(kind, lots=2_000, within_s=60, goal=6, least_s=240) for kind in Kind),
+    *(
+        Form(
+            name="model",
+            part=kind,
+            title=f"random steps against a plain model of the whole booking service; {_DATABASES[kind]}",
+            promise=f"2,500 × {STEPS} steps without a contradiction",
+            counted="examples",
+            goal=2_500,
+            least_s=30,
+            slice_s=240,
+            run=partial(_model, kind),
+            tells=lambda sums: (
+                f"{sums['examples']:,.0f} examples, {sums['steps']:,.0f} steps, {sums['calls']:,.0f} calls"
+            ),
+        )
+        for kind in Kind
+    ),
     Form(
         name="clocks",
         part=Kind.POSTGRESQL,

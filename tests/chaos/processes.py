@@ -26,6 +26,7 @@ _IMPORTED = (
     "app.main",
     "tests.chaos.sabotage",
     "tests.chaos.steps.victim",
+    "workers.bookings",
     "workers.status",
 )
 
@@ -137,8 +138,15 @@ class Command(Process):
     def _begin(self) -> None:
         self._prepare()
         with self._log.open("ab") as log:
+            # A session of its own: Ctrl-C at the terminal is for the tests, which then end it in order.
             self._process = subprocess.Popen(
-                self._command, cwd=self._cwd, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self._command,
+                cwd=self._cwd,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
 
@@ -179,6 +187,7 @@ class Fork(Process):
 
 
 def _live(main: Callable[[], None], log: Path, env: Mapping[str, str]) -> None:
+    os.setsid()
     with log.open("ab") as lines:
         os.dup2(lines.fileno(), sys.stdout.fileno())
         os.dup2(lines.fileno(), sys.stderr.fileno())

@@ -59,5 +59,5 @@ async def test_without_redis_bookings_go_on_by_sql_and_it_comes_back_by_itself(
     booked = {one.asked.action for one in meanwhile if one.answer.outcome is Outcome.OK}
     assert booked == {Action.RESERVE, Action.UNRESERVE}
     # Every other process is still in its first life, and the viewer was never cut off.
-    assert lives["web-1"] == lives["worker"] == 1
+    assert lives["web-1"] == lives["status"] == lives["bookings"] == 1
     assert connects == 1

@@ -7,13 +7,11 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from playwright.async_api import Browser, Page, Playwright, expect
 
+from tests.e2e.ages import LOST_S, STALE_S, becomes
 from tests.e2e.installation import Installation
 from tests.e2e.rest import Rest, new_plate
 from tests.e2e.visitors import PHONE, WALL, Visitors, live
 
-STALE_S, LOST_S = 6.0, 30.0
-# A page looks at its age once a second; the last heartbeat may be two seconds old.
-SLACK_S = 2.5
 BACK_WITHIN_S = 15.0
 
 
@@ -38,20 +36,6 @@ async def tiles(page: Page) -> list[str]:
         "(nodes) => nodes.map((node) => [Number(node.id.slice(1)), node.dataset.state])"
     )
     return [state for _, state in sorted(found)]
-
-
-async def becomes(page: Page, name: str, state: str, since_s: float, earliest_s: float) -> None:
-    """Waits until ``html[data-name]`` is ``state``; fails where that comes too early or too late."""
-    latest_s = earliest_s + SLACK_S
-    patience_ms = max(1.0, (since_s + latest_s - time.monotonic()) * 1000)
-    await page.wait_for_function(
-        "([name, state]) => document.documentElement.dataset[name] === state",
-        arg=[name, state],
-        timeout=patience_ms,
-    )
-    after_s = time.monotonic() - since_s
-    print(f"  {name} is {state} {after_s:.1f} s after the freeze")
-    assert after_s > earliest_s - SLACK_S, f"{state} already after {after_s:.1f} s"
 
 
 async def test_frozen_server_a_wall_says_so_at_six_seconds_is_blank_at_thirty_and_comes_back_by_itself(

@@ -8,7 +8,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 DESK = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 WALL = {"width": 1920, "height": 1080}
-_REFUSED = re.compile(r"Failed to load resource: the server responded with a status of (4\d\d)")
+_REFUSED = re.compile(r"Failed to load resource: the server responded with a status of ([45]\d\d)")
 _AWAY = re.compile(
     r"ERR_CONNECTION_(REFUSED|RESET|CLOSED)|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED"
     r"|htmx:ws:error|Failed to fetch"
@@ -18,8 +18,8 @@ _AWAY = re.compile(
 class Visitors:
     """Opens browsers, each with cookies of its own, and keeps every complaint of their consoles.
 
-    ``expected`` are the 4xx answers for which the browser's own line is right. ``server_may_go`` allows
-    besides what the browser says of a server that is away.
+    ``expected`` are the 4xx and 5xx answers for which the browser's own line is right. ``server_may_go``
+    allows besides what the browser says of a server that is away.
     """
 
     def __init__(self, browser: Browser, base: str) -> None:
@@ -67,7 +67,7 @@ class Visitors:
         self.complaints.append(f"{message.type} at {message.location['url']}: {message.text}")
 
     def _answered(self, response: Response) -> None:
-        if response.status >= 500:
+        if response.status >= 500 and response.status not in self.expected:
             self.complaints.append(f"{response.status} from {response.url}")
 
 

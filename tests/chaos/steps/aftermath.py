@@ -15,7 +15,9 @@ from app.core.errors import Problem
 from app.slots.models import State
 from app.slots.status import LEASE_MS
 from tests.chaos.bookings import Booked
-from tests.chaos.steps.trials import Bench, Trial
+from tests.chaos.steps.bench import Bench
+from tests.chaos.steps.campaign import AGREES_WITHIN_S
+from tests.chaos.steps.trials import Trial
 from tests.chaos.steps.verdicts import Facts, judge
 from tests.chaos.truth import (
     Truth,
@@ -24,8 +26,6 @@ from tests.chaos.truth import (
     read_slots,
 )
 from tests.chaos.waiting import TooLate, until_none
-
-AGREES_WITHIN_S = 20.0
 
 
 async def end(bench: Bench, trials: Sequence[Trial]) -> list[str]:

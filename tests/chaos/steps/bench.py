@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redis.asyncio import Redis
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from app.bookings.desk import Desk
 from app.lifespan import opened_desk
 from app.live.feed import Feed
 from app.live.hub import Hub
 from app.live.picture import Picture
+from app.slots.models import StatusOutbox
 from app.slots.pictures import StatusPictures
 from app.slots.rebuild import rebuild_all
-from tests.chaos.deployment import work
+from tests.chaos.deployment import keep_redis_true
 from tests.chaos.processes import Fork, Process
 from tests.chaos.region import multiply
 from tests.chaos.screens import Screen
@@ -25,6 +26,7 @@ from tests.chaos.steps.requests import LOT_SLOTS
 from tests.chaos.truth import TrueSlot, read_slots, redis_differences, screen_differences
 from tests.integration.lots import lot_plan, open_lot
 
+_OUTBOX = StatusOutbox.__table__  # type: ignore[attr-defined]
 # What the scrub says when it finds something.
 _FOUND = "status.scrub_found"
 
@@ -54,6 +56,12 @@ class Bench:
         """Where Redis or a viewer has something else than SQL."""
         slots = await read_slots(self.desk.database, lot_id)
         return [*await redis_differences(self.redis, lot_id, slots), *self._shown(lot_id, slots)]
+
+    async def is_in_outbox(self, lot_id: int) -> bool:
+        """Whether Redis may not have heard yet of a change in this lot."""
+        async with self.desk.database.look() as connection:
+            waiting = select(_OUTBOX.c.id).where(_OUTBOX.c.lot_id == lot_id).limit(1)
+            return (await connection.execute(waiting)).first() is not None
 
     def scrubbed(self) -> list[str]:
         """What the scrub has found in Redis; it should be nothing."""
@@ -87,7 +95,7 @@ async def _working(ground: Ground, folder: Path) -> AsyncIterator[Process]:
     async def serves() -> bool:
         return True
 
-    worker = Fork("worker", work, folder / "worker.log", serves, ground.settings.as_environment())
+    worker = Fork("worker", keep_redis_true, folder / "worker.log", serves, ground.settings.as_environment())
     worker.start()
     try:
         yield worker

@@ -20,6 +20,7 @@ class Fault(StrEnum):
 
     @property
     def hits_redis(self) -> bool:
+        """Else, if it does not kill, it hits SQL."""
         return self in (Fault.REDIS_SILENT, Fault.REDIS_REPLY_LOST)
 
 

@@ -20,7 +20,7 @@ class Part(StrEnum):
 class Step:
     """``edge`` and ``nth``: which part of which call of ``function`` it is, counted in one request.
 
-    ``leaves``: whether something is left of it where the process dies right after. ``only_on``: the database to
+    ``lasts``: whether something of it outlives a process that dies right after. ``only_on``: the database to
     which it speaks, where it has nothing to say to the other.
     """
 
@@ -30,7 +30,7 @@ class Step:
     speaks: frozenset[Part] = frozenset()
     edge: Edge = Edge.ALL
     nth: int = 1
-    leaves: bool = False
+    lasts: bool = False
     only_on: Kind | None = None
 
     def parts(self, kind: Kind) -> frozenset[Part]:
@@ -42,8 +42,8 @@ class Step:
 class Protocol:
     """``committed_at``: the step with which it has happened; ``""`` where it had before the first one.
 
-    ``told_at``: the step with which Redis knows of it; ``None`` where it never does. ``given``: what goes wrong before anything else does,
-    and at which step; the protocol is what is done about it.
+    ``told_at``: the step with which Redis knows of it; ``None`` where it never does. ``given``: what goes wrong
+    before anything else does, and at which step; the protocol is what is done about it.
     """
 
     name: str
@@ -59,6 +59,14 @@ class Protocol:
     def place(self, name: str) -> int:
         """Where in the order a step stands; -1 for ``""``."""
         return [step.name for step in self.steps].index(name) if name else -1
+
+    def struck(self, step: Step, part: Part, kind: Kind) -> Step:
+        """The step that is the first, from this one on, to speak to that part; else the one after the last
+        that does, for then it is the next request that does.
+        """
+        speak = [index for index, one in enumerate(self.steps) if part in one.parts(kind)]
+        later = [index for index in speak if index >= self.place(step.name)]
+        return self.steps[min(later) if later else max(speak, default=-1) + 1]
 
     def is_done(self, done_at: str | None, step: Step, fault: Fault) -> bool:
         """Whether what is done at one step was done where the process was killed at another."""
@@ -89,7 +97,7 @@ ASK_WHO_LAGS = Step(
     _SQL,
 )
 PROPOSE = Step(
-    "propose", "Redis leases the nearest free slot", "app.slots.status:Status.propose", _REDIS, leaves=True
+    "propose", "Redis leases the nearest free slot", "app.slots.status:Status.propose", _REDIS, lasts=True
 )
 BEGIN = Step(
     "begin",
@@ -116,68 +124,38 @@ LOCK_BY_ID = Step("lock the slot", "the one on the screen", f"{_RECORDS}:slots_b
 PICK = Step("pick a slot", "the nearest free one, locked, without Redis", f"{_RECORDS}:free_slots", _SQL)
 PRICE = Step("price", "the one in force", "app.bookings.round:Round.price_in_force", _SQL)
 INSERT = Step(
-    "insert the reservation",
-    "unless the slot or the entity has one",
-    f"{_RECORDS}:insert_reservations",
-    _SQL,
-    leaves=True,
+    "insert the reservation", "unless the slot or the entity has one", f"{_RECORDS}:insert_reservations", _SQL
 )
 MOVE = Step(
-    "move the slot",
-    "guarded by state, class and version; the version grows",
-    f"{_RECORDS}:move_slots",
-    _SQL,
-    leaves=True,
+    "move the slot", "guarded by state, class and version; the version grows", f"{_RECORDS}:move_slots", _SQL
 )
-NOTE_OUTBOX = Step(
-    "note the outbox", "a row until Redis has heard of it", f"{_RECORDS}:_note", _SQL, leaves=True
-)
+NOTE_OUTBOX = Step("note the outbox", "a row until Redis has heard of it", f"{_RECORDS}:_note", _SQL)
 READ_THE_BOOKING = Step("read the booking", "whose slot that is now", f"{_RECORDS}:active_by_id", _SQL)
 PRICE_OF_BOOKING = Step(
     "price of the booking", "the one that it was made at", "app.bookings.round:Round.price_of", _SQL
 )
 FEE = Step("fee", "fixed here, once", "app.bookings.endings:fee")
 END = Step(
-    "end the reservation",
-    "it moves to the history, with its fee",
-    f"{_RECORDS}:end_reservations",
-    _SQL,
-    leaves=True,
+    "end the reservation", "it moves to the history, with its fee", f"{_RECORDS}:end_reservations", _SQL
 )
-NOTE_ARRIVAL = Step(
-    "note the arrival", "the car stands there", f"{_RECORDS}:note_arrivals", _SQL, leaves=True
-)
+NOTE_ARRIVAL = Step("note the arrival", "the car stands there", f"{_RECORDS}:note_arrivals", _SQL)
 KEEP_ANSWER = Step(
-    "keep the answer",
-    "under its key, in the same transaction",
-    "app.bookings.answers:keep",
-    _SQL,
-    leaves=True,
+    "keep the answer", "under its key, in the same transaction", "app.bookings.answers:keep", _SQL
 )
-SWEEP = Step(
-    "sweep the outbox",
-    "of what Redis has heard meanwhile",
-    f"{_RECORDS}:delete_outbox",
-    _SQL,
-    leaves=True,
-)
+SWEEP = Step("sweep the outbox", "of what Redis has heard meanwhile", f"{_RECORDS}:delete_outbox", _SQL)
 NOTE_BATCH = Step(
-    "note the batch",
-    "by which an unanswered commit is found",
-    "app.bookings.batches:note",
-    _SQL,
-    leaves=True,
+    "note the batch", "by which an unanswered commit is found", "app.bookings.batches:note", _SQL
 )
 COMMIT = Step(
-    "commit", "now it has happened", "app.core.db:Database.unit_of_work", _SQL, Edge.LEAVE, leaves=True
+    "commit", "now it has happened", "app.core.db:Database.unit_of_work", _SQL, Edge.LEAVE, lasts=True
 )
-COMMIT_NOTHING = replace(COMMIT, name="end the transaction", does="which has changed nothing", leaves=False)
+COMMIT_NOTHING = replace(COMMIT, name="end the transaction", does="which has changed nothing", lasts=False)
 APPLY = Step(
     "apply",
     "Redis hears of the new version, numbers and publishes it",
     "app.slots.status:Status.apply",
     _REDIS,
-    leaves=True,
+    lasts=True,
 )
 REPLAY = Step(
     "read the booking again", "the answer is made from it once more", "app.bookings.takings:replay", _SQL
@@ -187,7 +165,7 @@ RELEASE = Step(
     "of a slot that was proposed and not needed",
     "app.slots.status:Status.release",
     _REDIS,
-    leaves=True,
+    lasts=True,
 )
 ANSWER = Step("answer", "whoever waits in line is told", "app.bookings.line:_Place.leave_with")
 
@@ -209,9 +187,9 @@ RESERVE_BY_SQL = Protocol(
         FIND_THE_LOT,
         JOIN_THE_LINE,
         ASK_WHO_LAGS,
-        replace(PROPOSE, leaves=False),
+        replace(PROPOSE, lasts=False),
     )
-    + (*_HEAD, PICK, *_BOOK, NOTE_BATCH, COMMIT, replace(APPLY, leaves=False), ANSWER),
+    + (*_HEAD, PICK, *_BOOK, NOTE_BATCH, COMMIT, replace(APPLY, lasts=False), ANSWER),
     COMMIT.name,
     None,
     redis_is_dead=True,
@@ -245,14 +223,7 @@ CHECK_IN = Protocol(
 
 ASK = Step(
     "ask after the commit",
-    "whoever missed its answer asks SQL",
-    "app.bookings.batches:was_committed",
-    _SQL,
-)
-ASK_BEGIN = replace(BEGIN, name="begin to ask", does="a transaction of its own", nth=2)
-ASK_INSERT = Step(
-    "write it as abandoned",
-    "where that meets the row of the batch, it was committed",
+    "the batch is written as abandoned: where that meets its row, it was committed",
     "app.bookings.batches:_ask",
     _SQL,
 )
@@ -262,14 +233,14 @@ COMMIT_AGAIN = replace(COMMIT, name="commit again", nth=3)
 
 ASKED_AFTER_COMMITTED = Protocol(
     "commit took place, its answer was lost",
-    (ASK, ASK_INSERT, ASK_BEGIN, ASK_COMMIT, APPLY, ANSWER),
+    (ASK, ASK_COMMIT, APPLY, ANSWER),
     "",
     APPLY.name,
     given=(COMMIT, Fault.SQL_REPLY_LOST),
 )
 ASKED_AFTER_ABANDONED = Protocol(
     "commit did not take place, nor was it answered",
-    (ASK, ASK_INSERT, ASK_BEGIN, ASK_COMMIT, BEGIN_AGAIN, COMMIT_AGAIN, APPLY, ANSWER),
+    (ASK, ASK_COMMIT, BEGIN_AGAIN, COMMIT_AGAIN, APPLY, ANSWER),
     COMMIT_AGAIN.name,
     APPLY.name,
     given=(COMMIT, Fault.SQL_CUT),
@@ -292,7 +263,7 @@ RELAY = Protocol(
         Step("read the outbox", "rows that are left behind", "app.core.db:Database.look", _SQL),
         Step("read the states", "of their slots, as they are now", "app.core.db:Database.look", _SQL, nth=2),
         APPLY,
-        Step("delete the rows", "that Redis has heard of", "app.slots.relay:_end", _SQL, leaves=True),
+        Step("delete the rows", "that Redis has heard of", "app.slots.relay:_end", _SQL),
         replace(COMMIT, does="now they are gone"),
     ),
     COMMIT.name,
@@ -308,23 +279,23 @@ REBUILD = Protocol(
             "of this Redis over this SQL",
             f"{_STATUS}.begin_epoch",
             _SQL | _REDIS,
-            leaves=True,
+            lasts=True,
         ),
         Step("ask whether all is built", "in this epoch", f"{_STATUS}.is_built", _REDIS),
         Step("read the lots", "all of them, some at a time", "app.slots.rebuild:_lots", _SQL),
         Step("read the heads", "which of them are built", f"{_STATUS}.heads", _REDIS),
         Step("look at the epoch", "whether it is still in force", "app.slots.rebuild:_check_still", _REDIS),
-        Step("begin the lot", "clear it, take it into the epoch", f"{_STATUS}.begin", _REDIS, leaves=True),
+        Step("begin the lot", "clear it, take it into the epoch", f"{_STATUS}.begin", _REDIS, lasts=True),
         Step("read the lot", "after that, from SQL", "app.slots.rebuild:read_states", _SQL),
         Step(
             "load the lot",
             "a stretch at a time, where no change was faster",
             f"{_STATUS}.load",
             _REDIS,
-            leaves=True,
+            lasts=True,
         ),
-        Step("finish the lot", "from now on it may be believed", f"{_STATUS}.finish", _REDIS, leaves=True),
-        Step("mark all as built", "nobody has to look again", f"{_STATUS}.mark_built", _REDIS, leaves=True),
+        Step("finish the lot", "from now on it may be believed", f"{_STATUS}.finish", _REDIS, lasts=True),
+        Step("mark all as built", "nobody has to look again", f"{_STATUS}.mark_built", _REDIS, lasts=True),
     ),
     "",
     "",

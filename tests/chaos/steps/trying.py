@@ -16,7 +16,7 @@ from app.slots.relay import relay_once
 from app.slots.status import NotBuilt, OtherOrder
 from tests.chaos.steps import table
 from tests.chaos.steps.ground import Office
-from tests.chaos.steps.requests import Case, Told, ask, ask_before, ask_next
+from tests.chaos.steps.requests import Case, Told, ask, ask_next
 from tests.chaos.steps.striking import Cell, struck_by
 
 # What a worker lives through, or is started again after.
@@ -46,14 +46,10 @@ async def attempt(which: str, asked: Awaitable[Told], hear: Hear) -> Told:
     return told
 
 
-async def try_booking(office: Office, cell: Cell, case: Case, hear: Hear) -> bool:
-    """Whether the fault has struck. Where the cell kills, this process ends here.
-
-    The desk is as one that has been idle for some seconds: it looks everything up anew.
-    """
+async def try_booking(office: Office, cell: Cell, case: Case, before: Told, hear: Hear) -> bool:
+    """Whether the fault has struck. Where the cell kills, this process ends here."""
     office.ways.redis.is_dead = cell.protocol.redis_is_dead
-    async with office.desk() as first, office.desk() as desk:
-        before = await attempt(BEFORE, ask_before(first, case), hear)
+    async with office.desk() as desk:
         with struck_by(cell, office.ways) as fault:
             await attempt(ASKED, ask(desk, case, before), hear)
             if not fault.struck:

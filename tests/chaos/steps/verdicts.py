@@ -35,17 +35,19 @@ def judge(trial: Trial, facts: Facts) -> list[str]:
 
 
 def _at_death(trial: Trial) -> Iterable[str]:
-    """Before the commit nothing has happened; after it everything has; Redis hears of it after that."""
-    if trial.at_death is None:
+    """Before the commit nothing has happened; after it everything has, and Redis hears of it."""
+    seen = trial.at_death
+    if seen is None:
         return
     protocol, step, fault = trial.cell.protocol, trial.cell.step, trial.cell.fault
-    truth, redis_has_it = trial.at_death
     is_committed = protocol.is_done(protocol.committed_at, step, fault)
-    if _has_happened(trial, truth) is not is_committed:
-        yield f"at its death SQL had {truth.running} and {truth.ended}"
-    expected = not is_committed or protocol.is_done(protocol.told_at, step, fault)
-    if redis_has_it is not (expected and not protocol.redis_is_dead):
-        yield "at its death Redis had " + ("it already" if redis_has_it else "something else than SQL")
+    if _has_happened(trial, seen.truth) is not is_committed:
+        yield f"at its death SQL had {seen.truth.running} and {seen.truth.ended}"
+    if seen.differences and not seen.is_noted:
+        yield f"at its death nothing said that Redis lacks {seen.differences}"
+    if seen.differences and not protocol.redis_is_dead:
+        if not is_committed or protocol.is_done(protocol.told_at, step, fault):
+            yield f"at its death Redis had something else than SQL: {seen.differences}"
 
 
 def _has_happened(trial: Trial, truth: Truth) -> bool:
@@ -76,7 +78,9 @@ def _told_at_once(trial: Trial) -> Iterable[str]:
 
 
 def _may_be_refused(trial: Trial) -> bool:
-    return not trial.cell.fault.hits_redis and trial.cell.step in _LOOKED_UP
+    """A look-up is not tried again, and a transaction once only."""
+    is_second = trial.cell.protocol.given is not None
+    return not trial.cell.fault.hits_redis and (is_second or trial.cell.step in _LOOKED_UP)
 
 
 def _reserved(trial: Trial, facts: Facts) -> Iterable[str]:

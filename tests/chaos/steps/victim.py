@@ -16,11 +16,11 @@ import structlog
 
 from tests.chaos.steps.boundary import listening
 from tests.chaos.steps.faults import Fault
-from tests.chaos.steps.ground import Ground, opened_office
-from tests.chaos.steps.requests import Case, Told
+from tests.chaos.steps.ground import Ground, Office, opened_office
+from tests.chaos.steps.requests import Case, Told, ask_before
 from tests.chaos.steps.striking import Cell
 from tests.chaos.steps.table import BOOKINGS, PROTOCOLS, functions
-from tests.chaos.steps.trying import Attempt, try_booking, try_work
+from tests.chaos.steps.trying import BEFORE, Attempt, attempt, try_booking, try_work
 from tests.chaos.steps.watched import watching
 
 VARIABLE = "VICTIM"
@@ -50,14 +50,21 @@ async def _live(given: dict[str, Any]) -> None:
     with watching(functions([protocol])), listening():
         async with opened_office(Ground(**given["ground"])) as office:
             if protocol in BOOKINGS:
-                await try_booking(office, cell, Case(protocol, given["number"]), _say)
+                await _book(office, cell, Case(protocol, given["number"]))
             else:
                 await try_work(office, cell)
     print(LAST_WORD)
 
 
-def _say(attempt: Attempt) -> None:
-    print(json.dumps(asdict(attempt)), flush=True)
+async def _book(office: Office, cell: Cell, case: Case) -> None:
+    office.ways.redis.is_dead = cell.protocol.redis_is_dead
+    async with office.desk() as desk:
+        before = await attempt(BEFORE, ask_before(desk, case), _say)
+    await try_booking(office, cell, case, before, _say)
+
+
+def _say(one: Attempt) -> None:
+    print(json.dumps(asdict(one)), flush=True)
 
 
 def _attempt(line: dict[str, Any]) -> Attempt:

@@ -16,8 +16,8 @@ from tests.integration.outages import Outage
 NOTICED_WITHIN_S = 3.0
 BACK_WITHIN_S = 2.0
 AT_ONCE_S = 0.1
-# SQLite gives a lock up after ten seconds, and its driver can't be interrupted.
-ENDS_WITHIN_S = 12.0
+# A second until it is noticed, and two more in which PostgreSQL's driver says goodbye.
+ENDS_WITHIN_S = 5.0
 SLOW = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8000000)"
     " SELECT count(*) FROM n",

@@ -41,6 +41,14 @@ def test_a_scrub_names_what_it_found_and_the_next_one_finds_nothing(
     assert lotline(data, "scrub").returncode == 0
 
 
+def test_a_rebuild_waits_for_a_lot_that_somebody_else_builds(running: tuple[Path, "redis.Redis"]) -> None:
+    data, client = running
+    client.set("lot:{1}:builder", "a worker", px=1_500)
+    assert lotline(data, "rebuild").stdout == "The status of 4 lots was rebuilt.\n"
+    assert not client.exists("lot:{1}:builder")
+    assert lotline(data, "scrub").returncode == 0
+
+
 def test_a_scrub_of_a_status_that_is_not_built_says_what_to_do(running: tuple[Path, "redis.Redis"]) -> None:
     data, client = running
     client.flushall()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from redis.asyncio import Redis
 
+from app.core import metrics
 from app.core.redis import connect
 from app.live.channels import lot_channel
 from app.slots.epochs import EPOCH_KEY
@@ -242,7 +243,10 @@ class StatusMachine(RuleBasedStateMachine):
     def slots_are_proposed(self, process: int, order: int, wanted: list[list[int]], count: int) -> None:
         expected = self.refusal(process, order, needs_built=True)
         work = self.processes[process].propose(LotKey(LOT, order), wanted, count)
+        before = metrics.LEASES_EXPIRED._value.get()
         given = self.attempt(work, expected)
+        ended = metrics.LEASES_EXPIRED._value.get() - before
+        assert ended == (len(self.model.expired) if expected is None else 0)
         if expected is None:
             held = self.model.leased - self.model.expired
             found = [(one.rank, one.class_number) for one in given]

@@ -64,6 +64,11 @@ PAGE = LotPage(
 EMPTY_PAGE = replace(
     PAGE, results=Results(), todo=Todo(()), arriving=Arriving((), "today"), just_now=JustNow(()), slot=None
 )
+# While the database is away.
+AWAY = replace(PANEL, facts=(), actions=(), day=None, version=-1, away=True)
+AWAY_PAGE = replace(
+    PAGE, results=Results(), todo=None, arriving=None, just_now=None, slot=AWAY, age_s=45, code="a&b"
+)
 UNBUILT = LotRow("y", "New", "Quay", None, None, None, None)
 LOTS = HomePage("Mara K.", (LotRow("x", "Lot", "Street", 1, 2, 3, 4, 5), UNBUILT))
 
@@ -81,12 +86,13 @@ def every_view() -> Iterator[tuple[str, Any]]:
     yield "attendant/_slot.html", replace(late, conflict=HOSTILE)
     yield "attendant/_slot.html", replace(PANEL, notice=HOSTILE, plate=HOSTILE, plate_error="Letters only.")
     yield "attendant/_slot.html", replace(PANEL, actions=(Action("close", HOSTILE),), day=Day((), 0, 24, 0))
+    yield "attendant/_slot.html", AWAY
     yield from (("attendant/_results.html", view) for view in (RESULTS, Results(), Results(HOSTILE)))
     yield from (("attendant/_todo.html", view) for view in (TODO, Todo(())))
     yield from (("attendant/_arriving.html", view) for view in (ARRIVING, Arriving((), "today")))
     yield from (("attendant/_just_now.html", view) for view in (JUST_NOW, JustNow(())))
-    yield from (("attendant/lot.html", view) for view in (PAGE, EMPTY_PAGE))
-    yield from (("attendant/lots.html", view) for view in (LOTS, HomePage("M", ())))
+    yield from (("attendant/lot.html", view) for view in (PAGE, EMPTY_PAGE, AWAY_PAGE))
+    yield from (("attendant/lots.html", view) for view in (LOTS, HomePage("M", ()), replace(LOTS, age_s=9)))
     notices: tuple[SignInNotice, ...] = ("", "signed-out", "link-expired", "session-ended")
     yield from (("accounts/sign_in.html", SignInPage("t", notice=notice)) for notice in notices)
     yield "accounts/sign_in.html", SignInPage("t", "/attendant", HOSTILE, "Bad.", "Bad.", HOSTILE)
@@ -142,6 +148,27 @@ def test_counts_that_are_not_known_are_not_zero(templates: Environment) -> None:
     html = templates.get_template("attendant/lots.html").render(view=replace(LOTS, lots=(UNBUILT,)))
     assert html.count("not known") == 4
     assert not re.search(r"<dd[^>]*>\s*0", html)
+
+
+def test_what_is_not_known_is_said_and_asked_for_again(templates: Environment) -> None:
+    html = templates.get_template("attendant/lot.html").render(view=AWAY_PAGE)
+    for part in ("todo", "arriving", "just-now"):
+        assert re.search(rf'hx-get="[^"]*/{part}" hx-trigger="every \d+s" hx-target="#{part}"', html)
+    assert "Nothing to do" not in html
+    assert "Only the state is known." in html
+    assert 'data-feed="lost" data-feed-age="45"' in html
+
+
+@pytest.mark.parametrize(
+    ("age_s", "said"), [(None, None), (5, None), (6, "6 s. Counts may"), (90, "1 min. What you see is not")]
+)
+def test_the_list_of_lots_says_how_old_its_counts_are(
+    templates: Environment, age_s: int | None, said: str | None
+) -> None:
+    html = templates.get_template("attendant/lots.html").render(view=replace(LOTS, age_s=age_s))
+    words = re.sub(r"<[^>]+>", "", html)
+    assert ("No update for" in words) == (said is not None)
+    assert said is None or f"No update for {said}" in words
 
 
 def test_a_drawn_day_keeps_within_its_hours() -> None:

@@ -112,6 +112,16 @@ def test_the_page_and_the_push_show_the_same_cells(templates: Environment) -> No
     assert fragment(templates, view.cells) in page
 
 
+@pytest.mark.parametrize(("age_s", "state"), [(None, "connecting"), (29, "connecting"), (30, "lost")])
+def test_a_wall_whose_picture_is_too_old_is_blank_from_the_first_moment(
+    templates: Environment, age_s: int | None, state: str
+) -> None:
+    view = WallView("x", "Lot", "Europe/Berlin", "07:52", "/ws/x", 3, age_s, cells_of([4]))
+    page = templates.get_template("display/wall.html").render(view=view)
+    assert f'data-wall="{state}"' in page
+    assert ('id="message" role="status" hidden' in page) == (state != "lost")
+
+
 @pytest.mark.parametrize("age_s", [None, 0, 8])
 def test_the_wall_says_the_age_of_its_counts_before_any_script_runs(
     templates: Environment, age_s: int | None

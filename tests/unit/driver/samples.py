@@ -56,6 +56,14 @@ PANELS = {
         form=FORM,
     ),
     "unavailable": views.Panel("unavailable", "Taken.", "B74 is free.", slot=SLOT, next_step=NEXT),
+    "away": views.Panel(
+        "away",
+        "Not for the moment.",
+        "Asks again.",
+        slot=SLOT,
+        next_step=NEXT,
+        refresh_url="/lots/x/slots/B75",
+    ),
     "full": views.Panel("full", "Riverside is full", "North Yard has 157 free.", next_step=NEXT),
     "closed": views.Panel("closed", "Riverside is closed", "For works until Mon 07:00."),
 }
@@ -148,6 +156,7 @@ CASES: dict[str, tuple[str, object]] = {
         views.LotsPage(LOTS, MAP, views.Notice("The server counts anew.", tone="stale")),
     ),
     "lots, live": ("driver/lots.html", views.LotsPage(LOTS, feed_url="/ws/lots?codes=north")),
+    "lots, stale": ("driver/lots.html", views.LotsPage(replace(LOTS, age_s=7), feed_url="/ws/lots?codes=x")),
     "lots, nothing found": ("driver/lots.html", views.LotsPage(NOTHING_FOUND)),
     "lots, none yet": ("driver/lots.html", views.LotsPage(NO_LOTS)),
     "list of lots": ("driver/_lot_list.html", LOTS),
@@ -160,6 +169,10 @@ CASES: dict[str, tuple[str, object]] = {
     "no bookings": ("driver/my_bookings.html", views.MyBookings((), ())),
     **{f"panel, {name}": ("driver/_panel.html", panel) for name, panel in PANELS.items()},
     **{f"lot, {name}": ("driver/lot.html", replace(LOT_PAGE, panel=panel)) for name, panel in PANELS.items()},
+    **{
+        f"lot, {age_s} s old": ("driver/lot.html", replace(LOT_PAGE, age_s=age_s))
+        for age_s in (0, 6, 30, 7200)
+    },
     **{f"booking, {name}": ("driver/booking.html", page) for name, page in BOOKINGS.items()},
     **{f"error {status}": ("error.html", page) for status, page in views.ERROR_PAGES.items()},
 }

@@ -125,6 +125,30 @@ def test_the_feed_is_connected_only_where_a_page_asks_for_it(environment: jinja2
     assert "hx-ws:connect" not in render(environment, "lots")
 
 
+@pytest.mark.parametrize(
+    ("age_s", "state", "words"),
+    [
+        (0, "connecting", None),
+        (6, "stale", "No update for 6 s."),
+        (30, "lost", "No update for 30 s."),
+        (7200, "lost", "No update for 2 h."),
+    ],
+)
+def test_a_page_is_told_its_age_before_any_script_runs(
+    environment: jinja2.Environment, age_s: int, state: str, words: str | None
+) -> None:
+    page = render(environment, f"lot, {age_s} s old")
+    assert f'<html lang="en" data-feed="{state}" data-feed-age="{age_s}">' in page
+    if words is not None:
+        assert re.search(rf'data-shown="{state}".*{words}', page)
+
+
+def test_a_panel_that_can_do_nothing_asks_again_and_has_no_form(environment: jinja2.Environment) -> None:
+    page = render(environment, "panel, away")
+    assert 'hx-get="/lots/x/slots/B75" hx-trigger="every' in page
+    assert "<form" not in page
+
+
 def test_every_slot_is_in_the_list_and_its_state_is_one_attribute(environment: jinja2.Environment) -> None:
     page = render(environment, "free list")
     assert '<li id="l74" data-state="free">' in page

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import functools
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -36,7 +36,7 @@ lots = st.sampled_from(["here", "plates", "shared", "main"])
 
 
 def step(**drawn: Any) -> Callable[[Callable[..., None]], Any]:
-    """A rule that leaves a line in the machine's story: at once with others not all happens the same way again."""
+    """A rule that leaves a line in the machine's story: not all that happens at once happens alike again."""
 
     def decorated(function: Callable[..., None]) -> Any:
         @functools.wraps(function)
@@ -132,7 +132,9 @@ class BookingMachine(RuleBasedStateMachine):
             if (call := self.resolved(draft)) is not None
         ]
         self.office.do(self._hang_up(calls))
-        self.calls_happen([(again, call) for _, call, _ in calls], alone=False)
+        self.calls_happen(
+            [(again, call) for _, call, _ in calls], alone=False, also_at={one[0] for one in calls}
+        )
 
     @step(desk=desks, draft=drafts.bookings, committed=st.booleans())
     def the_answer_to_a_commit_is_lost(self, desk: int, draft: Draft, *, committed: bool) -> None:
@@ -276,7 +278,9 @@ class BookingMachine(RuleBasedStateMachine):
             self.sent.append(call)
         return call
 
-    def calls_happen(self, calls: Sequence[tuple[int, Call]], *, alone: bool) -> None:
+    def calls_happen(
+        self, calls: Sequence[tuple[int, Call]], *, alone: bool, also_at: Iterable[int] = ()
+    ) -> None:
         """Made at once, each at its desk; then there must be an order that explains all that was answered."""
         self.calls += len(calls)
         answers = self.office.do(self._all_at_once(calls))
@@ -292,7 +296,7 @@ class BookingMachine(RuleBasedStateMachine):
         for (desk, call), answer in zip(calls, answers, strict=True):
             self._note(desk, call, answer)
         changed = {one.lot for one in self.park.places.values() if before.places.get(one.identifier) != one}
-        at = {desk for desk, _ in calls}
+        at = {desk for desk, _ in calls} | set(also_at)
         self.leased |= {lot for desk, lot in self.stale if desk in at and self.park.lots[lot].closed}
         if (
             self.is_emptied
