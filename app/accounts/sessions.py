@@ -5,7 +5,7 @@ from app.core.db import Database
 from app.core.ids import digest
 from app.core.remembered import Remembered
 
-# `protocols.md`: for so long a session that was found valid is honoured while SQL is away.
+# For so long a session that was found valid is honoured while SQL is away.
 HONOURED_S = 15 * 60
 
 

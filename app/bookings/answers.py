@@ -19,7 +19,7 @@ from app.bookings.models import StoredAnswer
 from app.core import db
 from app.core.db import Database
 
-# `protocols.md`: a stored answer is given for 24 hours at least.
+# A stored answer is given for 24 hours at least (`app/api/documentation.py` promises a day).
 KEPT_FOR = timedelta(hours=25)
 SWEPT_AT_ONCE = 500
 _ANSWER = StoredAnswer.__table__  # type: ignore[attr-defined]

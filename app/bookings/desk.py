@@ -28,7 +28,7 @@ from app.slots.status import Status
 
 log = structlog.get_logger()
 ROUNDS_BEFORE_503 = 20
-# `protocols.md`: for so long a key may be under way elsewhere, then whoever held it has lost it.
+# For so long a key may be under way elsewhere, then whoever held it has lost it.
 KEY_LEASE_S = 10.0
 _LOOKS_AGAIN_S = 0.05
 

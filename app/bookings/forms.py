@@ -9,7 +9,7 @@ from app.bookings import entity
 from app.core.errors import FieldError
 from app.slots.layout import Wish
 
-# `api.md`: a client's clock may be a minute behind; a slot is held at most a day before it is used.
+# A client's clock may be a minute behind; a slot is held at most a day before it is used.
 SKEW = timedelta(seconds=60)
 AHEAD = timedelta(hours=24)
 # Held for nothing for so long after the call, then billed even if `time` lies later.
@@ -35,7 +35,7 @@ class IdempotencyKey:
 def billed_from(start: datetime | None, now: datetime) -> datetime:
     """When the price begins to run: at the start, or half an hour after the call if that is earlier.
 
-    The slot is held from the call on; for that half hour it is held for nothing (`api.md`).
+    The slot is held from the call on; for that half hour it is held for nothing.
     """
     return min(start or now, now + FREE_HOLD)
 

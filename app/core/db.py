@@ -34,7 +34,8 @@ from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel
 
 from app.core.clock import Clock, SystemClock, monotonic_s
-from app.core.pulse import Pulse
+from app.core.pulse import GIVE_UP_S, Pulse
+from app.core.stuck import StuckThreads
 
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 10
@@ -91,14 +92,16 @@ class Database:
         self._clock = clock
         self._turn = asyncio.Lock()
         self._rests_until_s = 0.0
+        self._stuck = StuckThreads()
         if self.is_sqlite:
-            self._writer = _sqlite_engine(url, read_only=False)
-            self._reader = _sqlite_engine(url, read_only=True)
-            self._asker = _sqlite_engine(url, read_only=True)
+            self._writer = _sqlite_engine(url, self._stuck, read_only=False)
+            self._reader = _sqlite_engine(url, self._stuck, read_only=True)
+            self._asker = _sqlite_engine(url, self._stuck, read_only=True)
         else:
             self._writer = self._reader = _postgresql_engine(url)
             self._asker = _postgresql_engine(url)
-        self.pulse = Pulse(self._ask)
+        # SQLite ends a question by itself when a lock has lasted too long.
+        self.pulse = Pulse(self._ask, 2 * BUSY_TIMEOUT_MS / 1000 if self.is_sqlite else GIVE_UP_S)
 
     @asynccontextmanager
     async def unit_of_work(self) -> AsyncIterator[AsyncConnection]:
@@ -171,6 +174,7 @@ class Database:
         await self._writer.dispose()
         await self._reader.dispose()
         await self._asker.dispose()
+        await self._stuck.ended()
 
     async def _ask(self) -> None:
         """A question that takes no time, but that a locked file leaves unanswered."""
@@ -230,7 +234,7 @@ def is_conflict(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) in ("40001", "40P01", "23505", "55P03")
 
 
-def _sqlite_engine(url: str, *, read_only: bool) -> AsyncEngine:
+def _sqlite_engine(url: str, stuck: StuckThreads, *, read_only: bool) -> AsyncEngine:
     engine = create_async_engine(
         url,
         hide_parameters=True,
@@ -240,27 +244,23 @@ def _sqlite_engine(url: str, *, read_only: bool) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "connect")
     def set_pragmas(connection: Any, record: ConnectionPoolEntry) -> None:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-        if read_only:
-            cursor.execute("PRAGMA query_only=ON")
-        cursor.close()
+        with stuck.unless_given_up(connection):
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute("PRAGMA foreign_keys=ON")
+            cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+            if read_only:
+                cursor.execute("PRAGMA query_only=ON")
+            cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     if read_only:
-        # Who gives a reading up does not wait for the thread that is stuck in it: it ends by itself.
-        engine.sync_engine.dialect.do_terminate = _leave_to_its_thread  # type: ignore[assignment,method-assign]
+        stuck.let_go_of(engine)
     return engine
-
-
-def _leave_to_its_thread(connection: Any) -> None:
-    connection.driver_connection.stop()
 
 
 def _postgresql_engine(url: str) -> AsyncEngine:

@@ -28,8 +28,9 @@ class Pulse:
     ``ask`` has a connection of its own, and puts a question that takes no time.
     """
 
-    def __init__(self, ask: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, ask: Callable[[], Awaitable[None]], gives_up_s: float = GIVE_UP_S) -> None:
         self._ask = ask
+        self._gives_up_s = gives_up_s
         self._silent_because = ""
         self._readings: set[asyncio.Timeout] = set()
         self._questions: set[asyncio.Task[None]] = set()
@@ -68,7 +69,7 @@ class Pulse:
             question.add_done_callback(self._questions.discard)
             if not await _is_done_within(question, ANSWERS_WITHIN_S):
                 self._hears(f"no answer for {ANSWERS_WITHIN_S:g} s")
-                await _is_done_within(question, GIVE_UP_S - ANSWERS_WITHIN_S)
+                await _is_done_within(question, self._gives_up_s - ANSWERS_WITHIN_S)
                 question.cancel()
             await asyncio.sleep(ASK_EVERY_S if self.is_felt else ASK_AGAIN_S)
 

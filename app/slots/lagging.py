@@ -4,7 +4,7 @@ from app.core.clock import monotonic_s
 from app.core.db import Database, SqlAway
 from app.slots.relay import lots_lagging
 
-# `protocols.md`: SQL chooses slots in a lot while its outbox is older than this, and its map is not current.
+# SQL chooses slots in a lot while its outbox is older than this, and its map is not current.
 MAY_LAG_S = 2.0
 _LOOKED_AT_EVERY_S = 0.5
 

@@ -146,17 +146,15 @@ class Memory:
         dated = [one for one in found if one.as_of is not None]
         if wanted.slot is not None:
             dated = [one for one in dated if wanted.slot in one.layout.by_identifier]
+        if not dated:
+            raise SqlAway("memory does not hold it")
         ages = [one.as_of for one in dated if one.as_of is not None]
         if wanted.lot is not None or wanted.slot is not None:
-            complete = bool(dated)
-        else:
-            held = {one.lot_id for one in dated}
-            complete = self._lots.all and all(lot.id in held for lot in self._lots.rows)
-            # Others may have been made since the lots were read.
-            ages += [self._lots.as_of] if complete else []
-        if not ages:
-            raise SqlAway("memory does not hold it")
-        return dated, complete, min(ages)
+            return dated, True, min(ages)
+        held = {one.lot_id for one in dated}
+        complete = self._lots.all and all(lot.id in held for lot in self._lots.rows)
+        # Others may have been made since the lots were read.
+        return dated, complete, min([*ages, self._lots.as_of] if complete else ages)
 
 
 def _holds(lot: Lot, typed: str) -> bool:

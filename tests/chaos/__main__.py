@@ -19,9 +19,10 @@ from app.settings import default_data_dir
 from tests.chaos import table
 from tests.chaos.checker import Violation
 from tests.chaos.figures import Book, Figures
-from tests.chaos.forms import FORMS, Form, Result, Trial
+from tests.chaos.forms import FORMS, Form
 from tests.chaos.history import History, save
 from tests.chaos.site import Site, opened_site
+from tests.chaos.trials import Result, Trial
 
 PLACE = default_data_dir() / "chaos"
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
@@ -122,7 +123,7 @@ async def _turn(form: Form, book: Book, site: Site, seed: str, slice_s: float) -
 
 def _keep(form: Form, seed: str, folder: Path, history: History, found: Sequence[Violation]) -> None:
     """Leaves the history and the logs where somebody may look at them, and says what was found."""
-    place = PLACE / "violations" / f"{form.key} {seed}".replace("/", "-").replace(", ", "-").replace(" ", "-")
+    place = PLACE / "violations" / f"{form.name}-{form.kind}-{seed.replace('/', '-')}"
     place.mkdir(parents=True, exist_ok=True)
     save(history.operations, place / "history.jsonl")
     (place / "violations.txt").write_text("".join(f"{violation}\n" for violation in found))

@@ -1,6 +1,6 @@
 """SQL, Redis, lots alike, a worker that runs all along, and somebody who watches each lot."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,36 +9,24 @@ from redis.asyncio import Redis
 from sqlalchemy import select, text
 
 from app.bookings.desk import Desk
+from app.core.db import Database
 from app.lifespan import opened_desk
 from app.live.feed import Feed
-from app.live.hub import Hub
-from app.live.picture import Picture
 from app.slots.models import StatusOutbox
-from app.slots.pictures import StatusPictures
 from app.slots.rebuild import rebuild_all
 from tests.chaos.deployment import keep_redis_true
 from tests.chaos.processes import Fork, Process
 from tests.chaos.region import multiply
-from tests.chaos.screens import Screen
 from tests.chaos.steps.boundary import REFUSING_TABLE
 from tests.chaos.steps.ground import Ground
 from tests.chaos.steps.requests import LOT_SLOTS
-from tests.chaos.truth import TrueSlot, read_slots, redis_differences, screen_differences
+from tests.chaos.steps.viewers import shown_differences, watched
+from tests.chaos.truth import read_slots, redis_differences
 from tests.integration.lots import lot_plan, open_lot
 
 _OUTBOX = StatusOutbox.__table__  # type: ignore[attr-defined]
 # What the scrub says when it finds something.
 _FOUND = "status.scrub_found"
-
-
-class _States:
-    """What a viewer sees of a map, without the words beside it."""
-
-    name = "states"
-    with_states = True
-
-    def content(self, picture: Picture, changed: set[int] | None) -> str:
-        return ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +43,10 @@ class Bench:
     async def differences(self, lot_id: int) -> list[str]:
         """Where Redis or a viewer has something else than SQL."""
         slots = await read_slots(self.desk.database, lot_id)
-        return [*await redis_differences(self.redis, lot_id, slots), *self._shown(lot_id, slots)]
+        return [
+            *await redis_differences(self.redis, lot_id, slots),
+            *shown_differences(self.feeds[lot_id], slots),
+        ]
 
     async def is_in_outbox(self, lot_id: int) -> bool:
         """Whether Redis may not have heard yet of a change in this lot."""
@@ -66,11 +57,6 @@ class Bench:
     def scrubbed(self) -> list[str]:
         """What the scrub has found in Redis; it should be nothing."""
         return [line for line in self.worker.log.splitlines() if _FOUND in line]
-
-    def _shown(self, lot_id: int, slots: Sequence[TrueSlot]) -> list[str]:
-        screen = Screen()
-        screen.take(self.feeds[lot_id].after(0)[0])
-        return screen_differences(screen.shown, slots)
 
 
 @asynccontextmanager
@@ -86,7 +72,10 @@ async def opened_bench(ground: Ground, folder: Path, lots: int) -> AsyncIterator
         await desk.status.forget_built()
         await rebuild_all(desk.database, desk.status)
         worker = await stack.enter_async_context(_working(ground, folder))
-        feeds = await stack.enter_async_context(_watched(ground, range(1, lots + 1)))
+        seen_by = Database(ground.database_url)
+        stack.push_async_callback(seen_by.close)
+        lot_ids = range(1, lots + 1)
+        feeds = await stack.enter_async_context(watched(seen_by, ground.settings.redis_url, lot_ids))
         yield Bench(ground, folder, desk, redis, worker, feeds)
 
 
@@ -103,17 +92,3 @@ async def _working(ground: Ground, folder: Path) -> AsyncIterator[Process]:
     finally:
         if worker.is_running:
             worker.kill()
-
-
-@asynccontextmanager
-async def _watched(ground: Ground, lots: Sequence[int]) -> AsyncIterator[dict[int, Feed]]:
-    """As by viewers of one web process."""
-    async with opened_desk(ground.settings) as (desk, redis), AsyncExitStack() as stack:
-        source = StatusPictures(desk.database, desk.layouts, desk.status)
-        hub = await stack.enter_async_context(Hub(source, redis).running())
-        feeds = {}
-        for lot_id in lots:
-            feed = await stack.enter_async_context(hub.watching(lot_id, _States()))
-            assert feed is not None
-            feeds[lot_id] = feed
-        yield feeds

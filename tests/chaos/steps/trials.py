@@ -31,19 +31,25 @@ class AtDeath:
 
 
 @dataclass
-class Trial:
-    """Cells of which the first is tried, with all that was asked and told in its lot, and what was wrong."""
+class Tried:
+    """Cells of which the first is tried for all, and what was found to be wrong."""
 
     cells: tuple[Cell, ...]
-    case: Case
-    attempts: list[Attempt] = field(default_factory=list)
-    without_key: Told | None = None
-    at_death: AtDeath | None = None
     wrong: list[str] = field(default_factory=list)
 
     @property
     def cell(self) -> Cell:
         return self.cells[0]
+
+
+@dataclass
+class Trial(Tried):
+    """Of a booking, with all that was asked and told in its lot."""
+
+    case: Case = field(kw_only=True)
+    attempts: list[Attempt] = field(default_factory=list)
+    without_key: Told | None = None
+    at_death: AtDeath | None = None
 
     @property
     def lot_id(self) -> int:
@@ -79,7 +85,7 @@ def cells(protocols: Iterable[Protocol]) -> list[Cell]:
 
 def one_for_each(of: Iterable[Cell]) -> list[Trial]:
     """A trial for each cell, with lots numbered from 0."""
-    return [Trial((cell,), Case(cell.protocol, number)) for number, cell in enumerate(of)]
+    return [Trial((cell,), case=Case(cell.protocol, number)) for number, cell in enumerate(of)]
 
 
 def one_for_alike(of: Iterable[Cell], kind: Kind) -> list[Trial]:
@@ -90,7 +96,7 @@ def one_for_alike(of: Iterable[Cell], kind: Kind) -> list[Trial]:
     for cell in of:
         alike[_that_is_tried(cell, kind)].append(cell)
     return [
-        Trial((tried, *(cell for cell in some if cell != tried)), Case(tried.protocol, number))
+        Trial((tried, *(cell for cell in some if cell != tried)), case=Case(tried.protocol, number))
         for number, (tried, some) in enumerate(alike.items())
     ]
 

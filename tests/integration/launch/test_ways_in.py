@@ -73,7 +73,7 @@ def test_everything_that_the_tests_lack_is_one_line_too(clone: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].strip() == (
         "sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends"
-        " python3 python3-venv curl chromium-headless-shell'"
+        " python3 python3-venv curl faketime chromium-headless-shell'"
     )
 
 

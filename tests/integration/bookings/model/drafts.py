@@ -255,8 +255,9 @@ changes = st.builds(
     ),
     if_match=st.none(),
 )
-agains = st.builds(Again, which=some([0, 1, 2, 3, 4, 5]), another_body=some([False] * 5 + [True]))
+agains = st.builds(Again, which=some([0, 1, 2, 3, 4, 5]), another_body=some([False, False, True]))
 reserves = st.one_of(in_lots, in_lots, of_slots)
 keyed = st.one_of(in_lots, of_slots, unreserves).map(lambda draft: replace(draft, keyed=True))
+endings = st.one_of(unreserves, releases, in_lots, of_slots)
 bookings = st.one_of(in_lots, in_lots, of_slots, unreserves, releases, agains)
 anything = st.one_of(in_lots, in_lots, of_slots, unreserves, releases, costs, attends, puts, agains)

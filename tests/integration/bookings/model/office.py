@@ -32,6 +32,8 @@ DESKS = 3
 BEGIN = datetime(2026, 3, 27, 12, 0, tzinfo=UTC)
 # What the worker takes for left behind.
 LEFT_BEHIND_S = 1.0
+# Longer than that, and no odd time, so that there go on to be stays of whole hours.
+REST = timedelta(minutes=30)
 LEASE_MS = 3_600_000
 PATIENT_S = 60.0
 T = TypeVar("T")
@@ -89,7 +91,7 @@ class Office:
         """What was left behind is old enough for the worker; leases that nobody gave back are over."""
         for process in self.processes:
             process.find_redis()
-        self.clock.advance(timedelta(seconds=2 * LEFT_BEHIND_S))
+        self.clock.advance(REST)
         self.work()
         self.end_leases()
 

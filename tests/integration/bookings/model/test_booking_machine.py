@@ -9,7 +9,7 @@ import pytest
 from tests.integration.bookings.model.exploring import explore
 from tests.integration.bookings.model.office import Office, opened_office
 
-EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "50"))
 SEED = os.environ.get("MODEL_SEED")
 
 

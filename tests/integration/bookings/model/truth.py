@@ -184,15 +184,11 @@ def read_projections(redis: Redis, lot_ids: Sequence[int], classes: int) -> dict
         key = f"lot:{{{lot_id}}}:"
         pipe.hmget(key + "meta", "epoch", "built").get(key + "slots")
         pipe.zrange(key + "leases", 0, -1, withscores=True)
-        for number in range(1, classes + 1):
-            pipe.get(f"{key}free:{number}")
+        pipe.mget([f"{key}free:{number}" for number in range(1, classes + 1)])
     epoch, (seconds, micros), *answers = pipe.execute()
     now_ms = seconds * 1000 + micros / 1000
-    width = 3 + classes
-    return {
-        lot_id: _projection(epoch, now_ms, *answers[index * width : (index + 1) * width])
-        for index, lot_id in enumerate(lot_ids)
-    }
+    each = zip(*[iter(answers)] * 4, strict=True)
+    return {lot_id: _projection(epoch, now_ms, *told) for lot_id, told in zip(lot_ids, each, strict=True)}
 
 
 def _projection(
@@ -201,7 +197,7 @@ def _projection(
     meta: list[bytes | None],
     records: bytes | None,
     leases: list[tuple[bytes, float]],
-    *bitmaps: bytes | None,
+    bitmaps: list[bytes | None],
 ) -> Projection:
     return Projection(
         built=epoch is not None and meta == [epoch, epoch],

@@ -1,0 +1,51 @@
+"""Viewers of lots, as those of one web process."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from app.accounts.incarnation import read_incarnation
+from app.core.db import Database
+from app.core.redis import connect
+from app.live.feed import Feed
+from app.live.hub import Hub
+from app.live.picture import Picture
+from app.slots.layout import Layouts
+from app.slots.pictures import StatusPictures
+from app.slots.status import Status
+from tests.chaos.screens import Screen
+from tests.chaos.truth import TrueSlot, screen_differences
+
+
+class _States:
+    """What is to be seen of a map, without the words beside it."""
+
+    name = "states"
+    with_states = True
+
+    def content(self, picture: Picture, changed: set[int] | None) -> str:
+        return ""
+
+
+@asynccontextmanager
+async def watched(database: Database, redis_url: str, lots: Iterable[int]) -> AsyncIterator[dict[int, Feed]]:
+    """What is shown of each of these lots, by its number."""
+    redis = connect(redis_url)
+    try:
+        status = Status(redis, await read_incarnation(database))
+        source = StatusPictures(database, Layouts(database), status)
+        async with Hub(source, redis).running() as hub, AsyncExitStack() as stack:
+            feeds = {}
+            for lot_id in lots:
+                feed = await stack.enter_async_context(hub.watching(lot_id, _States()))
+                assert feed is not None
+                feeds[lot_id] = feed
+            yield feeds
+    finally:
+        await redis.aclose()
+
+
+def shown_differences(feed: Feed, slots: Sequence[TrueSlot]) -> list[str]:
+    """Where whoever comes now is shown another state than SQL has."""
+    screen = Screen()
+    screen.take(feed.after(0)[0])
+    return screen_differences(screen.shown, slots)
