@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, delete, func, select, tuple_
+from sqlalchemy import BigInteger, String, and_, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.bookings.forms import IdempotencyKey
@@ -34,8 +34,12 @@ def name_of(action: str, key: IdempotencyKey) -> Name:
 
 async def stored(connection: AsyncConnection, names: Sequence[Name]) -> dict[Name, Mapping[Any, Any]]:
     """What was answered under these names: ``request_digest`` and ``answer``."""
-    statement = select(_ANSWER).where(tuple_(*(_ANSWER.c[column] for column in _COLUMNS)).in_(names))
-    rows = await connection.execute(statement)
+    # Joined, since SQLite looks through the whole table for one of several pairs.
+    given = db.given(connection, "names", {f"asked_{column}": String() for column in _COLUMNS})
+    alike = [_ANSWER.c[column] == given.c[f"asked_{column}"] for column in _COLUMNS]
+    asked = [{f"asked_{column}": part for column, part in zip(_COLUMNS, name, strict=True)} for name in names]
+    statement = select(_ANSWER).join_from(given, _ANSWER, and_(*alike))
+    rows = await connection.execute(statement, {"names": db.as_given(asked)})
     return {(row["caller"], row["action"], row["key"]): row for row in rows.mappings()}
 
 
@@ -82,12 +86,14 @@ async def keep(
 
 
 async def sweep(database: Database, kept_for: timedelta = KEPT_FOR) -> int:
-    """Forgets answers that are older than that, some at a time; returns how many."""
+    """Forgets answers that are older than that, some at a time; returns how many.
+
+    ``SWEPT_AT_ONCE`` and those of the same instant as the last of them; fewer where no older ones are left.
+    """
     async with database.unit_of_work() as connection:
         before = await database.now(connection) - kept_for
-        name = tuple_(*(_ANSWER.c[column] for column in _COLUMNS))
-        old = select(*(_ANSWER.c[column] for column in _COLUMNS)).where(_ANSWER.c.created_at < before)
-        rows = [tuple(row) for row in await connection.execute(old.limit(SWEPT_AT_ONCE))]
-        if rows:
-            await connection.execute(delete(_ANSWER).where(name.in_(rows)))
-    return len(rows)
+        old = select(_ANSWER.c.created_at).where(_ANSWER.c.created_at < before)
+        oldest = old.order_by(_ANSWER.c.created_at).offset(SWEPT_AT_ONCE - 1).limit(1)
+        until: datetime | None = (await connection.execute(oldest)).scalar()
+        is_swept = _ANSWER.c.created_at < before if until is None else _ANSWER.c.created_at <= until
+        return (await connection.execute(delete(_ANSWER).where(is_swept))).rowcount

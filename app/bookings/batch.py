@@ -11,15 +11,11 @@ from app.bookings.jobs import Again, Done, Ending, Job, Moving, Outcome, Taking
 from app.bookings.ledger import Ledger, drained
 from app.bookings.records import Moved
 from app.bookings.round import Round
-from app.core.db import CommitUnknown, SqlAway
+from app.core.db import CommitUnknown
 from app.core.ids import new_id
 
 log = structlog.get_logger()
 _ACTIONS = {Taking: "reserve", Ending: "unreserve"}
-
-
-class OutcomeUnknown(Exception):
-    """SQL took the commit and went away: whether it took place will show when it is back."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +27,19 @@ class Settled:
     corrections: list[Moved]
 
 
+class InDoubt(Exception):
+    """The commit of a batch was not answered: either all of ``settled`` took place or nothing."""
+
+    def __init__(self, batch_id: str, settled: Settled) -> None:
+        super().__init__(batch_id)
+        self.batch_id = batch_id
+        self.settled = settled
+
+
 async def settle(ledger: Ledger, jobs: Sequence[Job], *, waits: bool) -> Settled:
     """Commits what can be committed of these jobs. Each gets an outcome; what it says has happened.
 
-    Raises SqlAway where nothing of it was committed, OutcomeUnknown, and what SQL says of a statement.
+    Raises SqlAway where nothing of it was committed, InDoubt, and what SQL says of a statement.
     """
     batch_id = new_id()
     applied, answered = drained(ledger.applied), drained(ledger.answered)
@@ -46,19 +51,18 @@ async def settle(ledger: Ledger, jobs: Sequence[Job], *, waits: bool) -> Settled
             if round_.writes:
                 await records.delete_outbox(connection, applied)
                 await batches.note(connection, batch_id, now, answered)
-                applied, answered = [], []
-    except CommitUnknown:
-        was_committed = await batches.was_committed(ledger.database, batch_id)
-        if was_committed is None:
-            raise OutcomeUnknown from None
-        if not was_committed:
-            raise SqlAway("the connection was lost before the commit") from None
+        if round_.writes:
+            applied, answered = [], [batch_id]
+    except CommitUnknown as error:
+        raise InDoubt(batch_id, _settled(round_)) from error
     finally:
         # What was not deleted is left for the next transaction.
         ledger.applied.extend(applied)
         ledger.answered.extend(answered)
-    if round_.writes:
-        ledger.answered.append(batch_id)
+    return _settled(round_)
+
+
+def _settled(round_: Round) -> Settled:
     return Settled(round_.outcomes, round_.changes, round_.corrections)
 
 

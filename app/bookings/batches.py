@@ -7,6 +7,7 @@ where it does not, the first one can never be committed any more.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, insert, select
@@ -15,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.bookings.models import BookingBatch
 from app.core import db, metrics
-from app.core.clock import monotonic_s
 from app.core.db import Database, SqlAway
 
 # Longer than a transaction may stand still, so nobody asks after a row that was swept.
@@ -35,13 +35,14 @@ async def note(connection: AsyncConnection, batch_id: str, now: datetime, known:
 
 async def was_committed(database: Database, batch_id: str) -> bool | None:
     """Whether that transaction was; false also means that it never will be. ``None`` where SQL stays away."""
-    until_s = monotonic_s() + ASKED_FOR_S
     found = None
-    while found is None and monotonic_s() < until_s:
-        try:
-            found = await _ask(database, batch_id)
-        except (SqlAway, DBAPIError):
-            await asyncio.sleep(_PAUSE_S)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(ASKED_FOR_S):
+            while found is None:
+                try:
+                    found = await _ask(database, batch_id)
+                except (SqlAway, DBAPIError):
+                    await asyncio.sleep(_PAUSE_S)
     word = "unknown" if found is None else "committed" if found else "abandoned"
     metrics.COMMITS_ASKED_AFTER.labels(word).inc()
     return found

@@ -13,7 +13,8 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from app.bookings.batch import OutcomeUnknown, Settled, settle
+from app.bookings import batches
+from app.bookings.batch import InDoubt, Settled, settle
 from app.bookings.jobs import Again, Done, Job, Outcome, Taking
 from app.bookings.ledger import Ledger
 from app.bookings.proposing import Proposals
@@ -106,26 +107,41 @@ class Line:
         try:
             await self._proposals.propose(jobs)
             settled = await self._settle_together(jobs)
-        except (SqlAway, OutcomeUnknown) as error:
+            busy = [place for place in batch if settled.outcomes[place.job] is Again.BUSY]
+            self._serve_alone(busy, "busy")
+            # The next batch need not wait until Redis and the viewers know of this one.
+            self._begin(self._announce([place for place in batch if place not in busy], settled))
+        except InDoubt as doubt:
+            # Nor until it is known what became of it.
+            self._begin(self._find_out(batch, doubt))
+        except SqlAway as error:
             _fail(batch, error)
         except Exception as error:
             # One of them may be at fault, and each is told of its own.
             reason = "conflict" if isinstance(error, DBAPIError) and is_conflict(error) else "error"
             log.warning("bookings.batch_refused", jobs=len(jobs), error=repr(error))
             self._serve_alone(batch, reason)
-        else:
-            busy = [place for place in batch if settled.outcomes[place.job] is Again.BUSY]
-            self._serve_alone(busy, "busy")
-            # The next batch need not wait until Redis and the viewers know of this one.
-            self._begin(self._announce([place for place in batch if place not in busy], settled))
 
     async def _settle_together(self, jobs: Sequence[Job]) -> Settled:
         try:
             return await settle(self._ledger, jobs, waits=False)
         except SqlAway:
+            if self._ledger.database.is_sqlite:
+                # It has no connection to lose: the file is locked, and was waited for.
+                raise
             # Nothing was committed, so it is safe to try again: mostly with a connection that lives.
             metrics.SQL_RETRIES.inc()
             return await settle(self._ledger, jobs, waits=False)
+
+    async def _find_out(self, places: Sequence[_Place], doubt: InDoubt) -> None:
+        """Answers what took place; what did not, and now never will, is done again."""
+        was_committed = await batches.was_committed(self._ledger.database, doubt.batch_id)
+        if was_committed is None:
+            _fail(places, doubt)
+        elif was_committed:
+            await self._announce(places, doubt.settled)
+        else:
+            self._serve_alone(places, "abandoned")
 
     def _serve_alone(self, places: Sequence[_Place], reason: str) -> None:
         for place in places:
@@ -134,9 +150,13 @@ class Line:
 
     async def _serve_one(self, place: _Place) -> None:
         async with self._few_alone:
+            if place.outcome.done():
+                return
             try:
                 settled = await self._settle_one(place.job)
-            except (SqlAway, OutcomeUnknown) as error:
+            except InDoubt as doubt:
+                self._begin(self._find_out([place], doubt))
+            except SqlAway as error:
                 _fail([place], error)
             except Exception as error:
                 place.fail(error)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     FromClause,
+    Integer,
     SmallInteger,
     String,
     delete,
@@ -16,7 +17,6 @@ from sqlalchemy import (
     insert,
     select,
     text,
-    tuple_,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -149,6 +149,7 @@ _SLOT_ROW = (
 
 # Written out, not bound: a planner uses the partial index only where it can read the condition.
 _IS_FREE = text("slot_state.state = 'free'")
+_IS_EXCLUSIVE = text("reservation.exclusive")
 _FREE_IN_CLASS = (
     _STATE.c.lot_id == _CLASS.c.lot_id,
     _STATE.c.class_number == _CLASS.c.number,
@@ -176,8 +177,14 @@ async def slots_by_rank(
     connection: AsyncConnection, places: Sequence[tuple[int, int]], lock: Lock
 ) -> list[SlotRow]:
     """As :func:`slots_by_id`, by lot and rank."""
-    wanted = tuple_(_SLOT.c.lot_id, _SLOT.c.rank).in_(places)
-    return await _slots(connection, [wanted], lock) if places else []
+    if not places:
+        return []
+    # Joined, since SQLite looks through the whole table for one of several pairs.
+    given = db.given(connection, "places", {"of_lot": BigInteger(), "of_rank": Integer()})
+    there = (_SLOT.c.lot_id == given.c.of_lot) & (_SLOT.c.rank == given.c.of_rank)
+    statement = _locking(connection, _SLOT_ROW.join(given, there).order_by(_SLOT.c.id), lock)
+    asked = db.as_given([{"of_lot": lot_id, "of_rank": rank} for lot_id, rank in places])
+    return [_slot_row(row) for row in (await connection.execute(statement, {"places": asked})).mappings()]
 
 
 async def _slots(connection: AsyncConnection, conditions: list[Any], lock: Lock) -> list[SlotRow]:
@@ -366,8 +373,10 @@ async def free_ids(connection: AsyncConnection, lot_id: int, class_filter: dict[
 
 
 async def delete_outbox(connection: AsyncConnection, ids: list[int]) -> None:
+    """Deletes these rows, without waiting for those that another transaction deletes at this moment."""
     if ids:
-        await connection.execute(delete(_OUTBOX).where(_OUTBOX.c.id.in_(ids)))
+        mine = select(_OUTBOX.c.id).where(_OUTBOX.c.id.in_(ids)).with_for_update(skip_locked=True)
+        await connection.execute(delete(_OUTBOX).where(_OUTBOX.c.id.in_(mine)))
 
 
 async def active_by_id(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, Reservation]:
@@ -382,7 +391,7 @@ async def exclusive_of(connection: AsyncConnection, entities: Sequence[str]) -> 
     """The running bookings of these entities in exclusive lots."""
     if not entities:
         return []
-    theirs = select(RESERVATION).where(RESERVATION.c.entity.in_(entities), RESERVATION.c.exclusive)
+    theirs = select(RESERVATION).where(RESERVATION.c.entity.in_(entities), _IS_EXCLUSIVE)
     return [Reservation(**row) for row in (await connection.execute(theirs)).mappings()]
 
 

@@ -9,7 +9,7 @@ read-only connection of their own. On PostgreSQL both are READ COMMITTED on the 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,8 +37,9 @@ from app.core.clock import Clock, SystemClock, monotonic_s
 from app.core.pulse import GIVE_UP_S, Pulse
 from app.core.stuck import StuckThreads
 
-BUSY_TIMEOUT_MS = 10_000
-POOL_SIZE = 10
+BUSY_TIMEOUT_MS = 5_000
+# One for those who look, another one for those who write: neither keeps the other waiting.
+POOL_SIZE = 8
 POOL_TIMEOUT_S = 8.0
 CONNECT_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_MS = 8_000
@@ -98,7 +99,8 @@ class Database:
             self._reader = _sqlite_engine(url, self._stuck, read_only=True)
             self._asker = _sqlite_engine(url, self._stuck, read_only=True)
         else:
-            self._writer = self._reader = _postgresql_engine(url)
+            self._writer = _postgresql_engine(url)
+            self._reader = _postgresql_engine(url)
             self._asker = _postgresql_engine(url)
         # SQLite ends a question by itself when a lock has lasted too long.
         self.pulse = Pulse(self._ask, 2 * BUSY_TIMEOUT_MS / 1000 if self.is_sqlite else GIVE_UP_S)
@@ -126,19 +128,21 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        async with self._writer.connect() as connection:
-            transaction = await connection.begin()
-            try:
-                yield connection
-            except (OSError, TimeoutError):
-                # Nobody waits a second time for a server that does not answer.
-                await connection.invalidate()
-                raise
-            except BaseException:
-                # What cut the connection has rolled it back as well; the first error is the one to tell.
-                with suppress(DBAPIError, OSError, TimeoutError):
-                    await transaction.rollback()
-                raise
+        async with AsyncExitStack() as stack:
+            async with self.pulse.reading():
+                connection = await stack.enter_async_context(self._writer.connect())
+                transaction = await connection.begin()
+                try:
+                    yield connection
+                except BaseException as error:
+                    # What cut the connection has rolled it back as well; the first error is the one to tell.
+                    with suppress(DBAPIError, OSError, TimeoutError):
+                        if self.pulse.is_felt and not isinstance(error, OSError | TimeoutError):
+                            await transaction.rollback()
+                        else:
+                            # Nobody waits a second time for a server that does not answer.
+                            await connection.invalidate()
+                    raise
             try:
                 await transaction.commit()
             except (DBAPIError, OSError, TimeoutError) as error:
@@ -167,8 +171,13 @@ class Database:
             return self._clock.now()
         if self.is_sqlite:
             return SystemClock().now()
-        instant: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
-        return instant.astimezone(UTC)
+        asked = select(func.clock_timestamp(), func.pg_is_in_recovery())
+        instant, is_standby = (await connection.execute(asked)).one()
+        if is_standby:
+            # What it shows may be old: decisions are the primary's.
+            raise SqlAway("PostgreSQL is a standby")
+        found: datetime = instant.astimezone(UTC)
+        return found
 
     async def close(self) -> None:
         await self._writer.dispose()
@@ -184,9 +193,7 @@ class Database:
 
 def _hangs(error: Exception) -> bool:
     """Whether time was lost with waiting; a server that refuses at once costs nothing to ask again."""
-    return isinstance(error, TimeoutError | PoolTimeout) or isinstance(
-        getattr(error, "orig", None), TimeoutError
-    )
+    return isinstance(error, TimeoutError) or isinstance(getattr(error, "orig", None), TimeoutError)
 
 
 def _is_away(error: DBAPIError) -> bool:

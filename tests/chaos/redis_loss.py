@@ -27,7 +27,7 @@ from tests.chaos.waiting import until_none
 
 FAULTS = ("flushed", "restarted", "rolled back")
 REQUESTS_PER_S = 300.0
-LOT_SLOTS, WATCHED = 500, 12
+LOT_SLOTS, WATCHED, BUSY = 500, 10, 20
 ROLLED_BACK_S = 1.0
 # So long the lots that are watched are booked on, before they are left alone to be compared.
 BOOKED_ON_S = 1.0

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ _TEMPLATE = "lot0"
 
 @dataclass(frozen=True)
 class Region:
-    """Lots by their numbers, from 0. ``screens``: those lots that are watched."""
+    """Lots by their numbers, from 0. ``screens``: those that are watched; ``busy``: those that are booked in,
+    those that are watched among them.
+    """
 
     deployment: Deployment
     desk: Desk
@@ -38,6 +41,7 @@ class Region:
     lots: int
     lot_slots: int
     screens: dict[int, Screen]
+    busy: tuple[int, ...]
 
     def lot_id(self, number: int) -> int:
         return number + 1
@@ -53,9 +57,9 @@ def _place(number: int, slots: int) -> Place:
 
 @asynccontextmanager
 async def opened_region(
-    base: Base, folder: Path, shape: Shape, lots: int, lot_slots: int, watched: int
+    base: Base, folder: Path, shape: Shape, lots: int, lot_slots: int, watched: int, busy: int
 ) -> AsyncIterator[Region]:
-    """Everything started and built; so many of the lots, the last one among them, are watched."""
+    """Everything started and built; so many of the lots, the last one among them, are watched and busy."""
     async with AsyncExitStack() as stack:
         deployment = await stack.enter_async_context(deployed(folder, base, shape))
         desk, redis = await stack.enter_async_context(opened_desk(deployment.settings))
@@ -65,15 +69,20 @@ async def opened_region(
         await rebuild_all(desk.database, desk.status)
         await deployment.ready()
         wires = tuple(Wire(base_url) for base_url in deployment.base_urls)
-        screens = {}
-        for one in range(watched):
-            number, wire = (one + 1) * lots // watched - 1, wires[one % len(wires)]
-            screens[number] = Screen()
+        screens = {number: Screen() for number in _spread(watched, lots)}
+        for (number, screen), wire in zip(screens.items(), cycle(wires), strict=False):
             address = f"ws://{wire.host}/ws/lots/lot{number}"
-            await stack.enter_async_context(running(watch_socket(address, screens[number])))
+            await stack.enter_async_context(running(watch_socket(address, screen)))
         for wire in wires:
             stack.callback(wire.close)
-        yield Region(deployment, desk, redis, wires, lots, lot_slots, screens)
+        others = [number for number in _spread(busy, lots) if number not in screens]
+        numbers = (*screens, *others[: busy - watched])
+        yield Region(deployment, desk, redis, wires, lots, lot_slots, screens, numbers)
+
+
+def _spread(count: int, lots: int) -> list[int]:
+    """So many numbers of lots, from near the first to the very last."""
+    return [(one + 1) * lots // count - 1 for one in range(count)]
 
 
 async def multiply(database_url: str, copies: int) -> None:
@@ -105,9 +114,10 @@ async def multiply(database_url: str, copies: int) -> None:
             ]
             lots = select(*copied).select_from(table.join(number, true()))
             await connection.execute(insert(table).from_select([one.name for one in table.columns], lots))
-        if engine.dialect.name == "postgresql":
-            # As its own daemon does within a minute.
-            await connection.execute(text("ANALYZE"))
+    # What would be done sooner or later, and is no part of any test.
+    done = "ANALYZE" if engine.dialect.name == "postgresql" else "PRAGMA wal_checkpoint(TRUNCATE)"
+    async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        await connection.execute(text(done))
     await engine.dispose()
 
 

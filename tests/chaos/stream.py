@@ -23,7 +23,7 @@ class Stream:
         self._per_s = per_s
         self._counters = [HttpCounter(wire) for wire in region.wires]
         self._held: list[tuple[int, str, Answer]] = []
-        self._most_held = int(region.lots * region.lot_slots * HELD_SHARE)
+        self._most_held = int(len(region.busy) * region.lot_slots * HELD_SHARE)
         self._over = asyncio.Event()
         self._made = 0
 
@@ -50,9 +50,7 @@ class Stream:
         await self._arrive(counter)
 
     async def _arrive(self, counter: HttpCounter) -> None:
-        number = self._source.randrange(self._region.lots)
-        while number in self.left_alone:
-            number = self._source.randrange(self._region.lots)
+        number = self._source.choice([one for one in self._region.busy if one not in self.left_alone])
         place, name = self._region.place(number), f"S{self._made}"
         wanted = Wanted(name, name, lot=place.lot)
         if self._source.random() < NAMES_A_SLOT:

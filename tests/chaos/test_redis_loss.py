@@ -9,7 +9,7 @@ from tests.chaos.redis_loss import FAULTS, Pace, lose_redis
 from tests.chaos.region import opened_region
 from tests.chaos.site import Kind, Site
 
-LOTS, LOT_SLOTS, WATCHED = 20, 50, 5
+LOTS, LOT_SLOTS, WATCHED, BUSY = 20, 50, 4, 8
 PACE = Pace(per_s=100.0, calm_s=1.0, within_s=5.0, gives_up_after_s=20.0)
 
 
@@ -20,7 +20,7 @@ async def test_whatever_redis_loses_no_answer_fails_and_viewers_see_the_truth_wi
     print(f"seed {seed}")
     async with (
         site.base(kind, tmp_path) as base,
-        opened_region(base, tmp_path, Shape(webs=kind.webs), LOTS, LOT_SLOTS, WATCHED) as region,
+        opened_region(base, tmp_path, Shape(webs=kind.webs), LOTS, LOT_SLOTS, WATCHED, BUSY) as region,
     ):
         lost = await lose_redis(region, history, seed, PACE)
     print(f"{history.tally()}; whole after {lost.whole_after_s}")

@@ -105,7 +105,13 @@ async def lose_all_of_redis(kind: Kind, lots: int, within_s: float, trial: Trial
     async with (
         trial.site.base(kind, trial.folder) as base,
         opened_region(
-            base, trial.folder, Shape(webs=kind.webs), lots, redis_loss.LOT_SLOTS, redis_loss.WATCHED
+            base,
+            trial.folder,
+            Shape(webs=kind.webs),
+            lots,
+            redis_loss.LOT_SLOTS,
+            redis_loss.WATCHED,
+            redis_loss.BUSY,
         ) as region,
     ):
         lost = await lose_redis(region, trial.history, trial.seed, pace)

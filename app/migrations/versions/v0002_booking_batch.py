@@ -1,4 +1,4 @@
-"""What became of a transaction whose commit was not answered; outbox rows never share a number."""
+"""What became of a transaction whose commit was not answered."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,19 +20,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("booking_batch_created", "booking_batch", ["created_at"], unique=False)
-    if op.get_context().dialect.name == "sqlite":
-        _make_outbox_again(sqlite_autoincrement=True)
 
 
 def downgrade() -> None:
     op.drop_index("booking_batch_created", "booking_batch")
     op.drop_table("booking_batch")
-    if op.get_context().dialect.name == "sqlite":
-        _make_outbox_again(sqlite_autoincrement=False)
-
-
-def _make_outbox_again(*, sqlite_autoincrement: bool) -> None:
-    """With its rows: Redis has yet to hear of them."""
-    kept = {"sqlite_autoincrement": sqlite_autoincrement}
-    with op.batch_alter_table("status_outbox", recreate="always", table_kwargs=kept):
-        pass

@@ -28,15 +28,19 @@ from tests.chaos.truth import (
 from tests.chaos.waiting import TooLate, until_none
 
 
-async def end(bench: Bench, trials: Sequence[Trial]) -> list[str]:
-    """Judges every trial. Returns what is wrong, and of no lot."""
-    last_s = time.monotonic()
-    found = await _told(bench)
+async def judge_all(bench: Bench, trials: Sequence[Trial]) -> None:
+    """Compares what was told in each trial with what SQL has."""
     facts = await _facts(bench.desk.database, trials)
     for trial in trials:
         trial.wrong += judge(trial, facts[trial.lot_id])
-    await asyncio.sleep(max(0.0, last_s + LEASE_MS / 1000 - time.monotonic()))
-    await asyncio.gather(*(_fill(bench, trial, facts[trial.lot_id].truth) for trial in trials))
+
+
+async def use_up(bench: Bench, trials: Sequence[Trial]) -> list[str]:
+    """Once every lease has run out, books all that is free. Returns what is wrong, and in no lot of its own."""
+    began_s = time.monotonic()
+    found = await _told(bench)
+    await asyncio.sleep(max(0.0, began_s + LEASE_MS / 1000 - time.monotonic()))
+    await asyncio.gather(*(_fill(bench, trial) for trial in trials))
     for trial in trials:
         await _check_full(bench, trial)
     return found + bench.scrubbed()
@@ -82,12 +86,13 @@ def _by_lot(bookings: Sequence[Booked]) -> dict[str, list[Booked]]:
     return found
 
 
-async def _fill(bench: Bench, trial: Trial, truth: Truth) -> None:
+async def _fill(bench: Bench, trial: Trial) -> None:
     """Books what is free, and then no more."""
-    free = {slot.identifier for slot in truth.slots if slot.state is State.FREE}
+    slots = await read_slots(bench.desk.database, trial.lot_id)
+    free = {slot.identifier for slot in slots if slot.state is State.FREE}
     booked: set[str] = set()
     try:
-        for number in range(len(truth.slots) + 1):
+        for number in range(len(slots) + 1):
             asked = ReserveRequest(f"LAST {trial.case.number} {number}", lot=trial.case.lot)
             booked.add((await reserve(bench.desk, asked)).slot)
     except Problem as problem:

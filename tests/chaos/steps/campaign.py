@@ -11,7 +11,7 @@ from tests.chaos.steps.bench import Bench
 from tests.chaos.steps.boundary import listening
 from tests.chaos.steps.ground import Office, opened_office
 from tests.chaos.steps.requests import Told, ask, ask_before, ask_next
-from tests.chaos.steps.table import functions
+from tests.chaos.steps.table import BOOKINGS, functions
 from tests.chaos.steps.trials import AtDeath, Trial
 from tests.chaos.steps.trying import ASKED, BEFORE, NEXT, Attempt, attempt, try_booking
 from tests.chaos.steps.watched import watching
@@ -38,8 +38,7 @@ class Campaign:
         """
         killed = [trial for trial in trials if trial.cell.fault.kills]
         others = [trial for trial in trials if not trial.cell.fault.kills]
-        with watching(functions()), listening():
-            await asyncio.gather(self._kill_all(killed), self._disturb_all(others))
+        await asyncio.gather(self._kill_all(killed), self._disturb_all(others))
 
     async def _kill_all(self, trials: Sequence[Trial]) -> None:
         queue, checks = iter(trials), []
@@ -61,7 +60,8 @@ class Campaign:
                 for _ in range(min(OFFICES, len(trials)))
             ]
             queue = iter(trials)
-            await asyncio.gather(*(self._disturb(queue, office) for office in offices))
+            with watching(functions(BOOKINGS)), listening():
+                await asyncio.gather(*(self._disturb(queue, office) for office in offices))
         await asyncio.gather(*(self._settle(trial) for trial in trials))
         await asyncio.gather(*(self._agrees(trial) for trial in trials))
 

@@ -19,7 +19,7 @@ from tests.chaos.steps.boundary import Ways
 from tests.chaos.steps.wires import Wire, of_postgresql, of_redis
 
 # Long for a server on the same machine, even a busy one; short for whoever waits.
-_REDIS_TIMEOUT_S = 0.3
+_REDIS_TIMEOUT_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Office:
     async def desk(self) -> AsyncIterator[Desk]:
         """One that looks everything up anew, and has heard what became of all that was done here before."""
         redis = connect(self.redis_url)
-        status = Status(redis, self.incarnation)
+        status = Status(redis, self.incarnation, lambda: read_incarnation(self.database))
         desk = Desk(self.database, Layouts(self.database), status, self.ledger.signing_key)
         desk.ledger.applied, desk.ledger.answered = self.ledger.applied, self.ledger.answered
         try:

@@ -14,10 +14,10 @@ from tests.chaos.steps.watched import Edge, observed_by
 
 
 @dataclass
-class _AtSteps:
+class AtSteps:
     """An observer that does something before or after some steps."""
 
-    acts: Sequence[tuple[Step, Fault, Callable[[], None]]]
+    acts: "Sequence[Act]"
     _calls: Counter[tuple[str, Edge]] = field(default_factory=Counter)
 
     def before(self, function: str, edge: Edge) -> int:
@@ -48,23 +48,31 @@ class Cell:
         return f"{self.protocol.name}; {self.step.name}; {self.fault}"
 
 
+Act = tuple[Step, Fault, Callable[[], None]]
+
+
 @contextmanager
 def struck_by(cell: Cell, ways: Ways) -> Iterator[Disturbance]:
     """What is done in the block meets the fault of the cell. Its ways are whole again at the end."""
     fault = Disturbance(cell.fault, ways)
-    acts, disturbances = [(cell.step, cell.fault, _die if cell.fault.kills else fault.arm)], [fault]
-    if cell.protocol.given is not None:
-        step, given = cell.protocol.given
-        first = Disturbance(given, ways)
-        acts.append((step, given, first.arm))
-        disturbances.append(first)
+    acts, first = given_to(cell.protocol, ways)
+    acts.append((cell.step, cell.fault, _die if cell.fault.kills else fault.arm))
     try:
-        with observed_by(_AtSteps(acts)), disturbed_by(disturbances):
+        with observed_by(AtSteps(acts)), disturbed_by([fault, *first]):
             yield fault
     finally:
         for wire in (ways.redis, ways.sql):
             if wire is not None:
                 wire.next(None)
+
+
+def given_to(protocol: Protocol, ways: Ways) -> tuple[list[Act], list[Disturbance]]:
+    """What goes wrong in a protocol before anything else does, as acts at steps and disturbances."""
+    if protocol.given is None:
+        return [], []
+    step, fault = protocol.given
+    first = Disturbance(fault, ways)
+    return [(step, fault, first.arm)], [first]
 
 
 def _die() -> None:

@@ -108,6 +108,8 @@ BEGIN = Step(
     only_on=Kind.SQLITE,
 )
 TELL_THE_TIME = Step("tell the time", "SQL's own", "app.core.db:Database.now", _SQL, only_on=Kind.POSTGRESQL)
+# It was asked for once before, to tell which lots lag.
+TELL_THE_TIME_AGAIN = replace(TELL_THE_TIME, nth=2)
 TAKE_THE_KEY = Step(
     "take the key in SQL",
     "for as long as the transaction lasts",
@@ -170,13 +172,14 @@ RELEASE = Step(
 ANSWER = Step("answer", "whoever waits in line is told", "app.bookings.line:_Place.leave_with")
 
 _HEAD = (BEGIN, TELL_THE_TIME, TAKE_THE_KEY, READ_THE_ANSWER)
+_HEAD_AGAIN = (BEGIN, TELL_THE_TIME_AGAIN, TAKE_THE_KEY, READ_THE_ANSWER)
 _BOOK = (PRICE, INSERT, MOVE, NOTE_OUTBOX, KEEP_ANSWER)
 _TAIL = (NOTE_BATCH, COMMIT, APPLY, ANSWER)
 
 RESERVE = Protocol(
     "reserve, proposed by Redis",
     (KEY_IN_FLIGHT, FIND_THE_LOT, JOIN_THE_LINE, ASK_WHO_LAGS, PROPOSE)
-    + (*_HEAD, LOCK_BY_RANK, *_BOOK, SWEEP, *_TAIL),
+    + (*_HEAD_AGAIN, LOCK_BY_RANK, *_BOOK, SWEEP, *_TAIL),
     COMMIT.name,
     APPLY.name,
 )
@@ -189,7 +192,7 @@ RESERVE_BY_SQL = Protocol(
         ASK_WHO_LAGS,
         replace(PROPOSE, lasts=False),
     )
-    + (*_HEAD, PICK, *_BOOK, NOTE_BATCH, COMMIT, replace(APPLY, lasts=False), ANSWER),
+    + (*_HEAD_AGAIN, PICK, *_BOOK, NOTE_BATCH, COMMIT, replace(APPLY, lasts=False), ANSWER),
     COMMIT.name,
     None,
     redis_is_dead=True,
@@ -203,7 +206,7 @@ RESERVE_NAMED = Protocol(
 RESERVE_AGAIN = Protocol(
     "reserve sent again",
     (KEY_IN_FLIGHT, FIND_THE_LOT, JOIN_THE_LINE, ASK_WHO_LAGS, PROPOSE)
-    + (*_HEAD, REPLAY, COMMIT_NOTHING, RELEASE, ANSWER),
+    + (*_HEAD_AGAIN, REPLAY, COMMIT_NOTHING, RELEASE, ANSWER),
     "",
     "",
 )

@@ -1,8 +1,8 @@
 """One cell, tried: what is there before, the request that meets the fault, and what the process does next."""
 
-import contextlib
 import time
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +20,7 @@ from tests.chaos.steps.requests import Case, Told, ask, ask_next
 from tests.chaos.steps.striking import Cell, struck_by
 
 # What a worker lives through, or is started again after.
-WORK_MAY_RAISE = (NotBuilt, OtherOrder, SqlAway, DBAPIError, *REDIS_IS_GONE)
+_MAY_BE_RAISED = (NotBuilt, OtherOrder, SqlAway, DBAPIError, *REDIS_IS_GONE)
 BEFORE, ASKED, NEXT = "before", "asked", "next"
 
 
@@ -57,21 +57,10 @@ async def try_booking(office: Office, cell: Cell, case: Case, before: Told, hear
             return fault.struck
 
 
-async def try_work(office: Office, cell: Cell) -> bool:
-    """Whether the fault has struck: in a relay or a rebuild, or in the one that comes after it."""
-    with struck_by(cell, office.ways) as fault:
-        for _ in range(2):
-            async with office.desk() as desk:
-                with contextlib.suppress(*WORK_MAY_RAISE):
-                    await work(cell.protocol, desk)
-            if fault.struck:
-                return True
-    return False
-
-
 async def work(protocol: table.Protocol, desk: Desk) -> None:
-    """What a worker does."""
-    if protocol is table.RELAY:
-        await relay_once(desk.database, desk.status, 0.0)
-    else:
-        await rebuild_all(desk.database, desk.status)
+    """What a worker does once, whatever comes of it."""
+    with suppress(*_MAY_BE_RAISED):
+        if protocol is table.RELAY:
+            await relay_once(desk.database, desk.status, 0.0)
+        else:
+            await rebuild_all(desk.database, desk.status)

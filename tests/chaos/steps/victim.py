@@ -15,12 +15,13 @@ from typing import Any
 import structlog
 
 from tests.chaos.steps.boundary import listening
+from tests.chaos.steps.broken import BROKEN
 from tests.chaos.steps.faults import Fault
 from tests.chaos.steps.ground import Ground, Office, opened_office
 from tests.chaos.steps.requests import Case, Told, ask_before
-from tests.chaos.steps.striking import Cell
+from tests.chaos.steps.striking import Cell, struck_by
 from tests.chaos.steps.table import BOOKINGS, PROTOCOLS, functions
-from tests.chaos.steps.trying import BEFORE, Attempt, attempt, try_booking, try_work
+from tests.chaos.steps.trying import BEFORE, Attempt, attempt, try_booking, work
 from tests.chaos.steps.watched import watching
 
 VARIABLE = "VICTIM"
@@ -34,7 +35,7 @@ def main() -> None:
 
 
 def orders(ground: Ground, cell: Cell, number: int, broken: str) -> str:
-    """What a victim is to do, as it reads it. ``number``: of the lot. ``broken``: one of BROKEN, or nothing."""
+    """What a victim is to do, as it reads it. ``number``: of the lot; ``broken``: one of BROKEN."""
     names = {"protocol": cell.protocol.name, "step": cell.step.name, "fault": cell.fault}
     return json.dumps({"ground": asdict(ground), "number": number, "broken": broken, **names})
 
@@ -47,12 +48,15 @@ def heard(said: Iterable[str]) -> list[Attempt]:
 async def _live(given: dict[str, Any]) -> None:
     protocol = next(one for one in PROTOCOLS if one.name == given["protocol"])
     cell = Cell(protocol, protocol.step(given["step"]), Fault(given["fault"]))
+    BROKEN[given["broken"]]()
     with watching(functions([protocol])), listening():
         async with opened_office(Ground(**given["ground"])) as office:
             if protocol in BOOKINGS:
                 await _book(office, cell, Case(protocol, given["number"]))
             else:
-                await try_work(office, cell)
+                with struck_by(cell, office.ways):
+                    async with office.desk() as desk:
+                        await work(protocol, desk)
     print(LAST_WORD)
 
 

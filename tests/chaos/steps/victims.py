@@ -22,8 +22,13 @@ async def died(log: Path, ground: Ground, cell: Cell, number: int, broken: str) 
 
     env = {victim.VARIABLE: victim.orders(ground, cell, number, broken)}
     process = Fork(f"victim of {cell}", victim.main, log, serves, env)
-    process.start()
-    await asyncio.to_thread(process.wait)
+
+    def live() -> None:
+        process.start()
+        process.wait()
+
+    # In a thread: the first one waits until all is imported that it is forked from.
+    await asyncio.to_thread(live)
     said = process.log.splitlines()
     if (said and said[-1] == victim.LAST_WORD) or not all(line.startswith("{") for line in said):
         raise Survived(f"{cell}:\n{process.log[-4000:]}")

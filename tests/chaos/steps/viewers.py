@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from redis.asyncio import Redis
+
 from app.accounts.incarnation import read_incarnation
 from app.core.db import Database
 from app.core.redis import connect
@@ -29,23 +31,36 @@ class _States:
 @asynccontextmanager
 async def watched(database: Database, redis_url: str, lots: Iterable[int]) -> AsyncIterator[dict[int, Feed]]:
     """What is shown of each of these lots, by its number."""
+    async with _pictures(database, redis_url) as (source, redis), AsyncExitStack() as stack:
+        hub = await stack.enter_async_context(Hub(source, redis).running())
+        feeds = {}
+        for lot_id in lots:
+            feed = await stack.enter_async_context(hub.watching(lot_id, _States()))
+            assert feed is not None
+            feeds[lot_id] = feed
+        yield feeds
+
+
+@asynccontextmanager
+async def _pictures(database: Database, redis_url: str) -> AsyncIterator[tuple[StatusPictures, Redis]]:
     redis = connect(redis_url)
     try:
         status = Status(redis, await read_incarnation(database))
-        source = StatusPictures(database, Layouts(database), status)
-        async with Hub(source, redis).running() as hub, AsyncExitStack() as stack:
-            feeds = {}
-            for lot_id in lots:
-                feed = await stack.enter_async_context(hub.watching(lot_id, _States()))
-                assert feed is not None
-                feeds[lot_id] = feed
-            yield feeds
+        yield StatusPictures(database, Layouts(database), status), redis
     finally:
         await redis.aclose()
 
 
+async def seen_first(database: Database, redis_url: str, lot_id: int) -> list[int]:
+    """What a viewer who comes now is shown."""
+    async with _pictures(database, redis_url) as (source, _):
+        picture = await source.read(lot_id, None)
+        assert picture is not None
+        return list(picture.shown)
+
+
 def shown_differences(feed: Feed, slots: Sequence[TrueSlot]) -> list[str]:
-    """Where whoever comes now is shown another state than SQL has."""
+    """Where those who watched all along are shown another state than SQL has."""
     screen = Screen()
     screen.take(feed.after(0)[0])
     return screen_differences(screen.shown, slots)

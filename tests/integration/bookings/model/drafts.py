@@ -248,16 +248,17 @@ changes = st.builds(
     PutDraft,
     form=st.builds(
         SlotForm,
-        identifier=some([*IMPORTED_SLOTS, *PUT_SLOTS]),
+        identifier=some(["here-A1", "here-A2", "plates-A1", "plates-A2", "shared-A1", "shared-A2"]),
         area=some([None, "A", "B"]),
-        size=some([None, Size.CAR, Size.VAN]),
-        premium=some([None, True, False]),
+        size=some([Size.CAR, Size.VAN]),
+        premium=some([None, None, True, False]),
     ),
     if_match=st.none(),
 )
 agains = st.builds(Again, which=some([0, 1, 2, 3, 4, 5]), another_body=some([False, False, True]))
 reserves = st.one_of(in_lots, in_lots, of_slots)
 keyed = st.one_of(in_lots, of_slots, unreserves).map(lambda draft: replace(draft, keyed=True))
-endings = st.one_of(unreserves, releases, in_lots, of_slots)
+of_newest = st.builds(OfReservation, kind=st.just(Release), which=st.just(0), exists=st.just(True))
+endings = st.one_of(of_newest, of_newest, unreserves, in_lots)
 bookings = st.one_of(in_lots, in_lots, of_slots, unreserves, releases, agains)
 anything = st.one_of(in_lots, in_lots, of_slots, unreserves, releases, costs, attends, puts, agains)

@@ -212,25 +212,27 @@ class BookingMachine(RuleBasedStateMachine):
     @step(desk=desks, draft=drafts.bookings, others=st.lists(drafts.endings, min_size=1, max_size=3))
     def a_desk_stalls_while_others_go_on(self, desk: int, draft: Draft, others: list[Draft]) -> None:
         """What it tells Redis in the end is long since overtaken."""
-        untrue = set(self.untrue)
+        untrue, beside = set(self.untrue), (desk + 1) % DESKS
         self.office.processes[desk].desk.is_held_back = True
         self.happens([(desk, draft)])
-        for number, other in enumerate(others):
-            self.happens([((desk + 1 + number % 2) % DESKS, other)])
+        for other in others:
+            self.happens([(beside, other)])
         self.office.do(self.office.processes[desk].desk.go_on())
-        if not self.away and not self.is_emptied:
+        if not self.away & {desk, beside} and not self.is_emptied:
             self.untrue = untrue
 
     @step(desk=desks, draft=drafts.changes, wanted=drafts.in_lots)
     def a_slot_changes_its_kind_and_redis_does_not_hear_of_it(
         self, desk: int, draft: drafts.PutDraft, wanted: drafts.ReserveDraft
     ) -> None:
+        was_away = desk in self.away
         self.a_desk_loses_or_finds_redis(desk=desk, away=True)
         self.happens([(desk, draft)])
+        self.a_desk_loses_or_finds_redis(desk=desk, away=was_away)
         place = self.park.places.get(draft.form.identifier)
         self.happens([((desk + 1) % DESKS, replace(wanted, lot=place.lot if place else None))])
 
-    @step(desk=desks, away=st.booleans())
+    @step(desk=desks, away=st.sampled_from([True, False, False]))
     def a_desk_loses_or_finds_redis(self, desk: int, *, away: bool) -> None:
         if away:
             self.office.processes[desk].lose_redis()
