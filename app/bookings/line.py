@@ -29,6 +29,8 @@ LONGEST_LINE = 2_000
 # Of the pool's connections, so that looking goes on while these wait for rows.
 MOST_ALONE = 5
 ATTEMPTS = 5
+# A client that waits for longer has given up.
+PATIENCE_S = 9.0
 # SQLite lets whoever else writes try for its lock by polling: between two batches there is time for it.
 BREATH_S = 0.002
 
@@ -66,7 +68,7 @@ class Line:
     async def join(self, job: Job) -> Outcome:
         """Waits until a transaction has served the job, and Redis has heard of it.
 
-        Raises Unavailable where SQL can't be reached, or too many wait.
+        Raises Unavailable where SQL can't be reached, too many wait, or it lasts longer than ``PATIENCE_S``.
         """
         if len(self._waiting) >= LONGEST_LINE:
             raise Unavailable("The desk", retry_after_s=1)
@@ -75,7 +77,12 @@ class Line:
         if not self._is_serving:
             self._is_serving = True
             self._begin(self._serve())
-        return await place.outcome
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await place.outcome
+        except TimeoutError:
+            # What has not begun is not begun any more; what has is found by its key, or by its entity.
+            raise Unavailable("The slot", retry_after_s=1) from None
 
     async def ended(self) -> None:
         """Returns when everybody who waits has been served."""
@@ -119,8 +126,8 @@ class Line:
         except Exception as error:
             # One of them may be at fault, and each is told of its own.
             reason = "conflict" if isinstance(error, DBAPIError) and is_conflict(error) else "error"
-            log.warning("bookings.batch_refused", jobs=len(jobs), error=repr(error))
             self._serve_alone(batch, reason)
+            log.warning("bookings.batch_refused", jobs=len(jobs), error=repr(error))
 
     async def _settle_together(self, jobs: Sequence[Job]) -> Settled:
         try:
@@ -153,7 +160,7 @@ class Line:
             if place.outcome.done():
                 return
             try:
-                settled = await self._settle_one(place.job)
+                settled = await self._settle_one(place)
             except InDoubt as doubt:
                 self._begin(self._find_out([place], doubt))
             except SqlAway as error:
@@ -163,10 +170,12 @@ class Line:
             else:
                 await self._announce([place], settled)
 
-    async def _settle_one(self, job: Job) -> Settled:
+    async def _settle_one(self, place: _Place) -> Settled:
         for attempt in range(ATTEMPTS):
+            if place.outcome.done():
+                break
             try:
-                return await settle(self._ledger, [job], waits=True)
+                return await settle(self._ledger, [place.job], waits=True)
             except DBAPIError as error:
                 if not is_conflict(error):
                     raise
@@ -201,6 +210,7 @@ def _not_needed(places: Sequence[_Place], settled: Settled) -> list[Taking]:
 
 
 def _fail(places: Sequence[_Place], error: Exception) -> None:
-    log.error("sql.away", error=repr(error), waiting=len(places))
+    # Answers first: where the log goes may be full.
     for place in places:
         place.fail(Unavailable("The database"))
+    log.error("sql.away", error=repr(error), waiting=len(places))

@@ -9,7 +9,7 @@ read-only connection of their own. On PostgreSQL both are READ COMMITTED on the 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,6 +49,8 @@ ANSWER_TIMEOUT_S = 10.0
 # transaction keeps its rows, and the keys of its requests, for no longer than the second of these.
 LOCK_TIMEOUT_MS = 2_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
+# A reading may come from memory instead, and does; who writes is not turned away for a moment's silence.
+WRITES_WAIT_S = 3.0
 # After SQL has not answered in time, nobody waits for it again for so long.
 REST_S = 1.0
 # SQLite numbers rows by itself only where the type is INTEGER.
@@ -57,6 +59,7 @@ BigKey = BigInteger().with_variant(Integer, "sqlite")
 _GONE_STATES = ("08", "53", "57")
 # A standby, or a primary that still recovers.
 _READ_ONLY_STATE = "25006"
+_LOCKED_STATE = "55P03"
 
 
 class SqlAway(Exception):
@@ -122,27 +125,27 @@ class Database:
     @asynccontextmanager
     async def look(self) -> AsyncIterator[AsyncConnection]:
         """A connection that only reads. SqlAway where SQL does not answer; at once, where the pulse knows."""
-        with self._saying_that_sql_is_away():
+        with self._saying_that_sql_is_away(), _locked_is_away():
             async with self.pulse.reading(), self._reader.connect() as connection:
                 yield connection
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        async with AsyncExitStack() as stack:
-            async with self.pulse.reading():
-                connection = await stack.enter_async_context(self._writer.connect())
-                transaction = await connection.begin()
-                try:
-                    yield connection
-                except BaseException as error:
-                    # What cut the connection has rolled it back as well; the first error is the one to tell.
-                    with suppress(DBAPIError, OSError, TimeoutError):
-                        if self.pulse.is_felt and not isinstance(error, OSError | TimeoutError):
-                            await transaction.rollback()
-                        else:
-                            # Nobody waits a second time for a server that does not answer.
-                            await connection.invalidate()
-                    raise
+        if self.pulse.silent_for_s > WRITES_WAIT_S:
+            raise SqlAway(f"SQL has not answered for {self.pulse.silent_for_s:.1f} s")
+        async with self._writer.connect() as connection:
+            transaction = await connection.begin()
+            try:
+                yield connection
+            except BaseException as error:
+                # What cut the connection has rolled it back as well; the first error is the one to tell.
+                with suppress(DBAPIError, OSError, TimeoutError):
+                    if self.pulse.is_felt and not isinstance(error, OSError | TimeoutError):
+                        await transaction.rollback()
+                    else:
+                        # Nobody waits a second time for a server that does not answer.
+                        await connection.invalidate()
+                raise
             try:
                 await transaction.commit()
             except (DBAPIError, OSError, TimeoutError) as error:
@@ -189,6 +192,17 @@ class Database:
         """A question that takes no time, but that a locked file leaves unanswered."""
         async with self._asker.connect() as connection:
             await connection.execute(text("SELECT 1 FROM sqlite_master" if self.is_sqlite else "SELECT 1"))
+
+
+@contextmanager
+def _locked_is_away() -> Iterator[None]:
+    """A table that somebody has locked answers nobody who looks."""
+    try:
+        yield
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != _LOCKED_STATE:
+            raise
+        raise SqlAway(str(error)) from error
 
 
 def _hangs(error: Exception) -> bool:
@@ -238,7 +252,7 @@ def is_conflict(error: DBAPIError) -> bool:
     Also where both made the same thing new (23505), when the one that runs again finds it; and where it
     waited too long for a row (55P03).
     """
-    return getattr(error.orig, "sqlstate", None) in ("40001", "40P01", "23505", "55P03")
+    return getattr(error.orig, "sqlstate", None) in ("40001", "40P01", "23505", _LOCKED_STATE)
 
 
 def _sqlite_engine(url: str, stuck: StuckThreads, *, read_only: bool) -> AsyncEngine:

@@ -14,9 +14,10 @@ from app.core.tasks import end_all
 log = structlog.get_logger()
 ASK_EVERY_S = 1.0
 ASK_AGAIN_S = 0.2
-ANSWERS_WITHIN_S = 1.0
+# A busy machine keeps a question waiting for a second.
+ANSWERS_WITHIN_S = 2.0
 # A question that was not answered for so long is given up and put anew: its connection may be dead.
-GIVE_UP_S = 3.0
+GIVE_UP_S = 4.0
 # Who wakes up so much later than was asked for has stood still itself, and knows nothing of the other.
 STOOD_STILL_S = 0.25
 
@@ -32,6 +33,7 @@ class Pulse:
         self._ask = ask
         self._gives_up_s = gives_up_s
         self._silent_because = ""
+        self._silent_since_s = 0.0
         self._readings: set[asyncio.Timeout] = set()
         self._questions: set[asyncio.Task[None]] = set()
 
@@ -39,6 +41,11 @@ class Pulse:
     def is_felt(self) -> bool:
         """Whether it answered when it was asked last."""
         return not self._silent_because
+
+    @property
+    def silent_for_s(self) -> float:
+        """How long it has not answered; 0 while it does."""
+        return 0.0 if self.is_felt else monotonic_s() - self._silent_since_s
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[None]:
@@ -83,6 +90,7 @@ class Pulse:
 
     def _hears(self, silent_because: str) -> None:
         if silent_because and self.is_felt:
+            self._silent_since_s = monotonic_s()
             log.error("sql.away", error=silent_because)
             interrupted, self._readings = self._readings, set()
             for reading in interrupted:

@@ -43,7 +43,7 @@ async def use_up(bench: Bench, trials: Sequence[Trial]) -> list[str]:
     await asyncio.gather(*(_fill(bench, trial) for trial in trials))
     for trial in trials:
         await _check_full(bench, trial)
-    return found + bench.scrubbed()
+    return found + bench.worker_said()
 
 
 async def _told(bench: Bench) -> list[str]:

@@ -9,7 +9,7 @@ from tests.chaos.steps.requests import Case, ask, ask_before
 from tests.chaos.steps.striking import AtSteps, given_to
 from tests.chaos.steps.table import BOOKINGS, Part, Protocol, Step, functions
 from tests.chaos.steps.trying import work
-from tests.chaos.steps.watched import Edge, observed_by, watching
+from tests.chaos.steps.watched import Edge, is_observed_by, observed_by, watching
 
 
 @dataclass
@@ -45,9 +45,10 @@ class Trace(AtSteps):
             self._open.remove(step)
 
     def hear_sql(self) -> None:
-        """SQL is told something at this moment."""
-        self._listen_to_redis()
-        self.events.append(Heard(Part.SQL, tuple(self._open)))
+        """SQL is told something at this moment, by whomever."""
+        if is_observed_by(self):
+            self._listen_to_redis()
+            self.events.append(Heard(Part.SQL, tuple(self._open)))
 
     @property
     def begun(self) -> list[Step]:

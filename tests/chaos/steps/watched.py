@@ -48,6 +48,11 @@ def observed_by(observer: Observer) -> Iterator[None]:
         _observer.reset(token)
 
 
+def is_observed_by(observer: Observer) -> bool:
+    """Whether this task is."""
+    return _observer.get() is observer
+
+
 @contextmanager
 def watching(functions: Iterable[str]) -> Iterator[None]:
     """Wraps these functions for as long as the block lasts. AttributeError where one is not there any more."""

@@ -13,15 +13,15 @@ from app.core.pulse import ANSWERS_WITHIN_S
 from tests.chaos.waiting import until_none
 from tests.integration.outages import Outage
 
-NOTICED_WITHIN_S = 3.0
+NOTICED_WITHIN_S = 4.0
 BACK_WITHIN_S = 2.0
 AT_ONCE_S = 0.1
-# A second until it is noticed, and two more in which PostgreSQL's driver says goodbye.
-ENDS_WITHIN_S = 5.0
+# Two until it is noticed, and two more in which PostgreSQL's driver says goodbye.
+ENDS_WITHIN_S = 7.0
 SLOW = {
-    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8000000)"
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 24000000)"
     " SELECT count(*) FROM n",
-    "postgresql": "SELECT pg_sleep(2)",
+    "postgresql": "SELECT pg_sleep(3)",
 }
 
 

@@ -192,7 +192,7 @@ def _stay(park: CarPark, which: int) -> Any:
 
 some = st.sampled_from
 entities = some([*ENTITIES * 6, *UNFIT_ENTITIES])
-times_s = some([(None, None)] * 60 + TIMES)
+times_s = some([(None, None)] * 40 + [(600, None), (3600, None), (7200, 10_800)] * 3 + TIMES)
 whiches = some([0, 0, 0, 0, 1, 2, 3, 4, 5, -1, -2, -3])
 mostly = some([True, True, True, False])
 in_lots = st.builds(
