@@ -1,4 +1,4 @@
-"""A crash at every named step of the protocol, by a kill, an error of SQL, a Redis that is silent, a lost reply."""
+"""A crash at every named step of the protocol, by a kill, an error of SQL, a silent Redis, a lost reply."""
 
 import asyncio
 from collections import Counter
@@ -100,6 +100,8 @@ async def test_cells_fail_over_broken_variants(site: Site, kind: Kind, tmp_path:
 @asynccontextmanager
 async def opened(site: Site, kind: Kind, folder: Path, lots: int) -> AsyncIterator[Bench]:
     with servers.start_redis(folder):
-        async with site.base(kind, folder) as base:
-            async with opened_bench(ground_of(base, folder), folder, lots) as bench:
-                yield bench
+        async with (
+            site.base(kind, folder) as base,
+            opened_bench(ground_of(base, folder), folder, lots) as bench,
+        ):
+            yield bench

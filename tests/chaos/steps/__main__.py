@@ -1,4 +1,4 @@
-"""``python -m tests.chaos.steps``: tries the whole table over both kinds of databases, and prints it as Markdown."""
+"""``python -m tests.chaos.steps``: tries the whole table over both databases, and prints it as Markdown."""
 
 import argparse
 import asyncio

@@ -16,7 +16,7 @@ from app.slots.models import State
 from app.slots.status import LEASE_MS
 from tests.chaos.bookings import Booked
 from tests.chaos.steps.bench import Bench
-from tests.chaos.steps.campaign import AGREES_WITHIN_S
+from tests.chaos.steps.campaign import AGREES_WITHIN_S, in_turn
 from tests.chaos.steps.trials import Trial
 from tests.chaos.steps.verdicts import Facts, judge
 from tests.chaos.truth import (
@@ -32,17 +32,16 @@ async def judge_all(bench: Bench, trials: Sequence[Trial]) -> None:
     """Compares what was told in each trial with what SQL has."""
     facts = await _facts(bench.desk.database, trials)
     for trial in trials:
-        trial.wrong += judge(trial, facts[trial.lot_id])
+        trial.wrong += judge(trial, facts[trial.lot_id], bench.ground.kind)
 
 
 async def use_up(bench: Bench, trials: Sequence[Trial]) -> list[str]:
-    """Once every lease has run out, books all that is free. Returns what is wrong, and in no lot of its own."""
+    """Once every lease has run out, books all that is free. Returns what is wrong, in whichever lot."""
     began_s = time.monotonic()
     found = await _told(bench)
     await asyncio.sleep(max(0.0, began_s + LEASE_MS / 1000 - time.monotonic()))
-    await asyncio.gather(*(_fill(bench, trial) for trial in trials))
-    for trial in trials:
-        await _check_full(bench, trial)
+    await in_turn(trials, lambda trial: _fill(bench, trial))
+    await in_turn(trials, lambda trial: _check_full(bench, trial))
     return found + bench.worker_said()
 
 

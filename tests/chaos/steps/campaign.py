@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 
 from tests.chaos.history import Answer, Outcome
@@ -10,7 +10,7 @@ from tests.chaos.steps import victims
 from tests.chaos.steps.bench import Bench
 from tests.chaos.steps.boundary import listening
 from tests.chaos.steps.ground import Office, opened_office
-from tests.chaos.steps.requests import Told, ask, ask_before, ask_next
+from tests.chaos.steps.requests import DIED, Told, ask, ask_before, ask_next
 from tests.chaos.steps.table import BOOKINGS, functions
 from tests.chaos.steps.trials import AtDeath, Trial
 from tests.chaos.steps.trying import ASKED, BEFORE, NEXT, Attempt, attempt, try_booking
@@ -21,7 +21,7 @@ VICTIMS_AT_ONCE, OFFICES = 2, 6
 AGREES_WITHIN_S = 2.0
 _AGAIN_AFTER_S = 0.05
 _TIMES = 200
-_DIED = Told(Answer(Outcome.UNKNOWN, "died"))
+_AT_ONCE = 24
 
 
 class Campaign:
@@ -47,13 +47,13 @@ class Campaign:
             for trial in queue:
                 await self._kill(trial)
                 await self._settle(trial)
-                checks.append(asyncio.create_task(self._agrees(trial)))
+                checks.append(asyncio.create_task(self._agree_soon(trial)))
 
         await asyncio.gather(*(kill() for _ in range(VICTIMS_AT_ONCE)))
         await asyncio.gather(*checks)
 
     async def _disturb_all(self, trials: Sequence[Trial]) -> None:
-        await asyncio.gather(*(self._book_before(trial) for trial in trials))
+        await in_turn(trials, self._book_before)
         async with AsyncExitStack() as stack:
             offices = [
                 await stack.enter_async_context(opened_office(self._bench.ground, self._desk.database))
@@ -62,8 +62,9 @@ class Campaign:
             queue = iter(trials)
             with watching(functions(BOOKINGS)), listening():
                 await asyncio.gather(*(self._disturb(queue, office) for office in offices))
-        await asyncio.gather(*(self._settle(trial) for trial in trials))
-        await asyncio.gather(*(self._agrees(trial) for trial in trials))
+        await in_turn(trials, self._settle)
+        await asyncio.sleep(AGREES_WITHIN_S)
+        await in_turn(trials, self._agree)
 
     async def _book_before(self, trial: Trial) -> None:
         await attempt(BEFORE, ask_before(self._desk, trial.case), trial.attempts.append)
@@ -79,7 +80,8 @@ class Campaign:
         log = bench.folder / f"victim-{number}.log"
         trial.attempts += await victims.died(log, bench.ground, trial.cell, number, self._broken)
         if not trial.told(ASKED):
-            trial.attempts.append(Attempt(ASKED, called_s, time.monotonic(), _DIED))
+            dead = Told(Answer(Outcome.UNKNOWN, DIED))
+            trial.attempts.append(Attempt(ASKED, called_s, time.monotonic(), dead))
         truth = await read_truth(self._desk.database, trial.lot_id)
         # In this order: what is in the outbox no longer is in Redis by now.
         is_noted = await bench.is_in_outbox(trial.lot_id)
@@ -102,6 +104,20 @@ class Campaign:
             await asyncio.sleep(_AGAIN_AFTER_S)
         trial.wrong.append(f"{which}: never answered, but {told}")
 
-    async def _agrees(self, trial: Trial) -> None:
+    async def _agree_soon(self, trial: Trial) -> None:
         await asyncio.sleep(AGREES_WITHIN_S)
+        await self._agree(trial)
+
+    async def _agree(self, trial: Trial) -> None:
         trial.wrong += await self._bench.differences(trial.lot_id)
+
+
+async def in_turn(trials: Iterable[Trial], work: Callable[[Trial], Awaitable[None]]) -> None:
+    """Does it for each trial, some at once."""
+    queue = iter(trials)
+
+    async def go_on() -> None:
+        for trial in queue:
+            await work(trial)
+
+    await asyncio.gather(*(go_on() for _ in range(_AT_ONCE)))

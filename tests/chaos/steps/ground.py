@@ -1,4 +1,4 @@
-"""Where cells are tried: SQL and Redis, and desks over them, some of which speak by wires that may be disturbed."""
+"""Where cells are tried: SQL and Redis, and desks over them, some by wires that may be disturbed."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,6 +15,7 @@ from app.core.redis import connect
 from app.settings import Settings
 from app.slots.layout import Layouts
 from app.slots.status import Status
+from tests.chaos.site import Kind
 from tests.chaos.steps.boundary import Ways
 from tests.chaos.steps.wires import Wire, of_postgresql, of_redis
 
@@ -30,6 +31,10 @@ class Ground:
     sql_socket: str | None
     redis_socket: str
     redis_db: int = 0
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.SQLITE if self.sql_socket is None else Kind.POSTGRESQL
 
     @property
     def settings(self) -> Settings:

@@ -35,7 +35,7 @@ async def try_relays(
     lot: str,
     trials: Sequence[Tried],
 ) -> None:
-    """One after the other in one lot, where no other change waits to be told. It has two slots for each trial."""
+    """One after the other in one lot, where no other change waits. It has two slots for each trial."""
     async with AsyncExitStack() as stack:
         office = await stack.enter_async_context(opened_office(ground, database))
         gone = await stack.enter_async_context(opened_office(ground, database))
@@ -48,7 +48,7 @@ async def try_relays(
 
 @dataclass(frozen=True)
 class _Relays:
-    """At the ``office`` a relay fails, and the next one does not; those who are ``gone`` can't reach Redis."""
+    """At the ``office`` a relay fails, and the next one does not; who is ``gone`` can't reach Redis."""
 
     ground: Ground
     folder: Path

@@ -1,4 +1,4 @@
-"""What is asked for in one cell, at whichever desk: what happened before, the request itself, and the same again."""
+"""What is asked for in one cell, at whichever desk: what was before, the request itself, the same again."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
@@ -18,6 +18,8 @@ from tests.chaos.steps.table import Protocol
 LOT_SLOTS = 4
 # Of a slot that was new, and is taken.
 SEEN_VERSION = 2
+# What whoever is served by a process that dies is told.
+DIED = "died"
 _IN_FLIGHT = ("request-in-flight", "unavailable")
 
 
@@ -39,8 +41,8 @@ class Told:
 
 @dataclass(frozen=True)
 class Case:
-    """One cell's own lot. ``first`` is there before; in some protocols ``second`` comes, in the others ``first``
-    again; ``third`` is whom the process serves next.
+    """One cell's own lot. ``first`` is there before; in some protocols ``second`` comes, in the others
+    ``first`` again; ``third`` is whom the process serves next.
     """
 
     protocol: Protocol

@@ -42,8 +42,8 @@ class Step:
 class Protocol:
     """``committed_at``: the step with which it has happened; ``""`` where it had before the first one.
 
-    ``told_at``: the step with which Redis knows of it; ``None`` where it never does. ``given``: what goes wrong
-    before anything else does, and at which step; the protocol is what is done about it.
+    ``told_at``: the step with which Redis knows of it; ``None`` where it never does. ``given``: what goes
+    wrong before anything else does, and at which step; the protocol is what is done about it.
     """
 
     name: str
@@ -178,8 +178,18 @@ _TAIL = (NOTE_BATCH, COMMIT, APPLY, ANSWER)
 
 RESERVE = Protocol(
     "reserve, proposed by Redis",
-    (KEY_IN_FLIGHT, FIND_THE_LOT, JOIN_THE_LINE, ASK_WHO_LAGS, PROPOSE)
-    + (*_HEAD_AGAIN, LOCK_BY_RANK, *_BOOK, SWEEP, *_TAIL),
+    (
+        KEY_IN_FLIGHT,
+        FIND_THE_LOT,
+        JOIN_THE_LINE,
+        ASK_WHO_LAGS,
+        PROPOSE,
+        *_HEAD_AGAIN,
+        LOCK_BY_RANK,
+        *_BOOK,
+        SWEEP,
+        *_TAIL,
+    ),
     COMMIT.name,
     APPLY.name,
 )
@@ -191,8 +201,14 @@ RESERVE_BY_SQL = Protocol(
         JOIN_THE_LINE,
         ASK_WHO_LAGS,
         replace(PROPOSE, lasts=False),
-    )
-    + (*_HEAD_AGAIN, PICK, *_BOOK, NOTE_BATCH, COMMIT, replace(APPLY, lasts=False), ANSWER),
+        *_HEAD_AGAIN,
+        PICK,
+        *_BOOK,
+        NOTE_BATCH,
+        COMMIT,
+        replace(APPLY, lasts=False),
+        ANSWER,
+    ),
     COMMIT.name,
     None,
     redis_is_dead=True,
@@ -205,15 +221,38 @@ RESERVE_NAMED = Protocol(
 )
 RESERVE_AGAIN = Protocol(
     "reserve sent again",
-    (KEY_IN_FLIGHT, FIND_THE_LOT, JOIN_THE_LINE, ASK_WHO_LAGS, PROPOSE)
-    + (*_HEAD_AGAIN, REPLAY, COMMIT_NOTHING, RELEASE, ANSWER),
+    (
+        KEY_IN_FLIGHT,
+        FIND_THE_LOT,
+        JOIN_THE_LINE,
+        ASK_WHO_LAGS,
+        PROPOSE,
+        *_HEAD_AGAIN,
+        REPLAY,
+        COMMIT_NOTHING,
+        RELEASE,
+        ANSWER,
+    ),
     "",
     "",
 )
 UNRESERVE = Protocol(
     "unreserve",
-    (KEY_IN_FLIGHT, JOIN_THE_LINE, *_HEAD, LOCK_BY_NAME, READ_THE_BOOKING, MOVE, NOTE_OUTBOX)
-    + (PRICE_OF_BOOKING, FEE, END, KEEP_ANSWER, SWEEP, *_TAIL),
+    (
+        KEY_IN_FLIGHT,
+        JOIN_THE_LINE,
+        *_HEAD,
+        LOCK_BY_NAME,
+        READ_THE_BOOKING,
+        MOVE,
+        NOTE_OUTBOX,
+        PRICE_OF_BOOKING,
+        FEE,
+        END,
+        KEEP_ANSWER,
+        SWEEP,
+        *_TAIL,
+    ),
     COMMIT.name,
     APPLY.name,
 )

@@ -1,4 +1,4 @@
-"""What the application really does when a protocol runs: its steps, and when it speaks to SQL and to Redis."""
+"""What the application does when a protocol runs: its steps, and when it speaks to SQL and to Redis."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -84,10 +84,14 @@ async def traced(office: Office, protocol: Protocol, number: int) -> Trace:
     async with office.desk() as desk:
         trace = Trace(acts, steps=protocol.steps, ways=office.ways)
         trace._asked = office.ways.redis.asked
-        with watching(functions([protocol])), listening(trace.hear_sql):
-            with observed_by(trace), disturbed_by(given):
-                if before is None:
-                    await work(protocol, desk)
-                else:
-                    await ask(desk, case, before)
+        with (
+            watching(functions([protocol])),
+            listening(trace.hear_sql),
+            observed_by(trace),
+            disturbed_by(given),
+        ):
+            if before is None:
+                await work(protocol, desk)
+            else:
+                await ask(desk, case, before)
         return trace

@@ -22,8 +22,10 @@ _DIED = Told(Answer(Outcome.UNKNOWN, "died"))
 
 @dataclass(frozen=True)
 class AtDeath:
-    """A lot when its process had died. ``differences``: where Redis had something else than SQL; ``is_noted``:
-    whether the outbox says that there are some."""
+    """A lot when its process had died. ``differences``: where Redis had something else than SQL.
+
+    ``is_noted``: whether the outbox says that there are some.
+    """
 
     truth: Truth
     is_noted: bool

@@ -4,14 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.slots.models import State
-from tests.chaos.history import Outcome
+from tests.chaos.history import Answer, Outcome
+from tests.chaos.site import Kind
 from tests.chaos.steps import table
-from tests.chaos.steps.requests import SEEN_VERSION
+from tests.chaos.steps.requests import DIED, SEEN_VERSION
 from tests.chaos.steps.trials import Trial
 from tests.chaos.steps.trying import ASKED, BEFORE, NEXT
 from tests.chaos.truth import Truth, violations
 
-# Before the transaction begins nothing is tried twice: whoever asked is told to.
+_UNAVAILABLE = "unavailable"
 _LOOKED_UP = (table.KEY_IN_FLIGHT, table.FIND_THE_LOT, table.FIND_THE_SLOT)
 
 
@@ -25,11 +26,11 @@ class Facts:
     arrived: frozenset[str]
 
 
-def judge(trial: Trial, facts: Facts) -> list[str]:
+def judge(trial: Trial, facts: Facts, kind: Kind) -> list[str]:
     """Everything that is wrong, in words."""
     found = [str(violation) for violation in violations(trial.operations, facts.truth)]
     found += _at_death(trial)
-    found += _told_at_once(trial)
+    found += _told_at_once(trial, kind)
     found += _JUDGES.get(trial.cell.protocol, _reserved)(trial, facts)
     return found
 
@@ -45,9 +46,12 @@ def _at_death(trial: Trial) -> Iterable[str]:
         yield f"at its death SQL had {seen.truth.running} and {seen.truth.ended}"
     if seen.differences and not seen.is_noted:
         yield f"at its death nothing said that Redis lacks {seen.differences}"
-    if seen.differences and not protocol.redis_is_dead:
-        if not is_committed or protocol.is_done(protocol.told_at, step, fault):
-            yield f"at its death Redis had something else than SQL: {seen.differences}"
+    if (
+        seen.differences
+        and not protocol.redis_is_dead
+        and (not is_committed or protocol.is_done(protocol.told_at, step, fault))
+    ):
+        yield f"at its death Redis had something else than SQL: {seen.differences}"
 
 
 def _has_happened(trial: Trial, truth: Truth) -> bool:
@@ -59,28 +63,28 @@ def _has_happened(trial: Trial, truth: Truth) -> bool:
     return entity in {one.entity for one in truth.running}
 
 
-def _told_at_once(trial: Trial) -> Iterable[str]:
+def _told_at_once(trial: Trial, kind: Kind) -> Iterable[str]:
     """What the fault is survived by without anybody asking twice."""
-    cell = trial.cell
-    if cell.fault.kills:
-        if trial.told(ASKED)[0].answer.refusal != "died":
-            yield f"told {trial.told(ASKED)[0]} before it was done"
-        return
     first = trial.told(ASKED)[0].answer
-    is_safe = first.outcome is Outcome.OK
-    if not is_safe and not (first.refusal == "unavailable" and _may_be_refused(trial)):
+    if trial.cell.fault.kills:
+        if first.refusal != DIED:
+            yield f"told {first} before it was done"
+    elif first.outcome is not Outcome.OK and not _may_be_unknown(trial, first, kind):
         yield f"told {first}"
     for told in trial.told(NEXT)[:1]:
-        if told.answer.outcome is not Outcome.OK and (
-            cell.fault.hits_redis or told.answer.refusal != "unavailable"
-        ):
+        is_sql_away = told.answer.refusal == _UNAVAILABLE and not trial.cell.fault.hits_redis
+        if told.answer.outcome is not Outcome.OK and not is_sql_away:
             yield f"the next one was told {told.answer}"
 
 
-def _may_be_refused(trial: Trial) -> bool:
-    """A look-up is not tried again, and a transaction once only."""
-    is_second = trial.cell.protocol.given is not None
-    return not trial.cell.fault.hits_redis and (is_second or trial.cell.step in _LOOKED_UP)
+def _may_be_unknown(trial: Trial, told: Answer, kind: Kind) -> bool:
+    """A look-up is not tried again; SQLite, which has no connection to lose, neither; and nothing twice."""
+    if trial.cell.fault.hits_redis or told.outcome is not Outcome.UNKNOWN:
+        return False
+    if trial.cell.protocol.given is not None:
+        return True
+    is_once = kind is Kind.SQLITE or trial.cell.step in _LOOKED_UP
+    return told.refusal == _UNAVAILABLE and is_once
 
 
 def _reserved(trial: Trial, facts: Facts) -> Iterable[str]:

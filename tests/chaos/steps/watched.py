@@ -55,7 +55,7 @@ def is_observed_by(observer: Observer) -> bool:
 
 @contextmanager
 def watching(functions: Iterable[str]) -> Iterator[None]:
-    """Wraps these functions for as long as the block lasts. AttributeError where one is not there any more."""
+    """Wraps these functions for as long as the block lasts. AttributeError where one is not there."""
     before = []
     try:
         for function in sorted({*functions}):

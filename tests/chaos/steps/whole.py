@@ -26,7 +26,7 @@ async def try_table(site: Site, kind: Kind, folder: Path, *, each: bool) -> Sequ
     shop = folder / "workshop"
     shop.mkdir()
     with servers.start_redis(folder):
-        async with site.base(kind, folder) as base, site.base(kind, shop) as workshop:
+        async with site.base(kind, folder) as base, site.base(kind, shop) as workshop:  # noqa: SIM117
             async with opened_bench(ground_of(base, folder), folder, len(bookings)) as bench:
                 await Campaign(bench).run(bookings)
                 await judge_all(bench, bookings)

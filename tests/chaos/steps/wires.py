@@ -1,4 +1,4 @@
-"""The way between a process and a server: it can be cut, stand still or lose a reply, once, when it is told to."""
+"""The way between a process and a server: it is cut, stands still or loses a reply, once, when told to."""
 
 import asyncio
 import re
@@ -36,8 +36,8 @@ def of_redis(request: bytes, reply: bytes) -> bool:
 
 
 class Wire:
-    """A TCP port that leads to the unix socket ``upstream``. Where it ``is_dead`` it leads nowhere, but for the
-    one mishap that it is told of. ``asked`` counts what was sent, ``struck`` says whether the mishap occurred.
+    """A TCP port that leads to the unix socket ``upstream``. Where it ``is_dead`` it leads nowhere, but for
+    the one mishap that it is told of. ``asked`` counts what was sent, ``struck`` says whether that occurred.
     """
 
     def __init__(self, upstream: Path, answers: Callable[[bytes, bytes], bool]) -> None:

@@ -1,10 +1,14 @@
 """What the machine has found, in as few steps as lead to it."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from sqlalchemy import text
 
 from app.accounts.incarnation import read_incarnation
 from app.bookings.desk import Desk
@@ -14,6 +18,7 @@ from app.bookings.reserve import reserve
 from app.bookings.results import Reserved
 from app.bookings.unreserve import release
 from app.core.clock import SystemClock
+from app.core.db import Database
 from app.core.errors import Problem
 from app.slots import layout
 from app.slots.forms import SlotForm
@@ -101,3 +106,25 @@ async def test_a_slot_of_a_kind_that_a_process_has_yet_to_hear_of_is_taken_and_s
     with pytest.raises(Problem) as refused:
         await reserve(desk, ReserveRequest("A 2", slot="here-A1"))
     assert (refused.value.type, refused.value.extra) == ("slot-taken", {"nearest": None})
+
+
+async def test_a_caller_who_hangs_up_does_not_hold_up_the_end_of_the_process(
+    sqlite_template: Path, tmp_path: Path
+) -> None:
+    """At whichever moment; the first look makes its connection as well."""
+    file = shutil.copy(sqlite_template, tmp_path / "lotline.db")
+    for turns in range(200):
+        database = Database(f"sqlite+aiosqlite:///{file}")
+        looking = asyncio.create_task(look_up(database))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        looking.cancel()
+        with suppress(asyncio.CancelledError):
+            await looking
+        async with asyncio.timeout(5):
+            await database.close()
+
+
+async def look_up(database: Database) -> None:
+    async with database.look() as connection:
+        await connection.execute(text("SELECT 1"))
