@@ -1,6 +1,7 @@
 """What the documentation lists is what there is."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 from app.core.metrics import REGISTRY
@@ -31,9 +32,18 @@ def test_every_script_of_redis_is_explained() -> None:
         assert f"`{path.stem}`" in text
 
 
-def test_every_page_of_the_documentation_that_is_linked_exists() -> None:
+def test_every_page_and_heading_of_the_documentation_that_is_linked_exists() -> None:
     for page in [ROOT / "README.md", *DOCS.rglob("*.md")]:
         for part in page.read_text().split("](")[1:]:
-            target = part.split(")")[0]
-            if not target.startswith("http"):
-                assert (page.parent / target).exists(), f"{page.name} links {target}"
+            target, _, heading = part.split(")")[0].partition("#")
+            if target.startswith("http"):
+                continue
+            linked = page.parent / target if target else page
+            assert linked.exists(), f"{page.name} links {target}"
+            assert not heading or heading in _headings(linked), f"{page.name} links {target}#{heading}"
+
+
+def _headings(page: Path) -> set[str]:
+    """The headings of a page as links name them."""
+    lines = [line.lstrip("#").strip() for line in page.read_text().splitlines() if line.startswith("#")]
+    return {re.sub(r"[^a-z0-9 -]", "", line.lower()).replace(" ", "-") for line in lines}
