@@ -64,10 +64,10 @@ class LossyProxy:
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await end_all(ways)
             # Not closed but cut: whoever waits for an answer is to know at once.
             for one in (writer, server_writer):
                 one.transport.abort()
+            await end_all(ways)
 
     @staticmethod
     async def _forward_requests(

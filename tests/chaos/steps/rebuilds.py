@@ -26,7 +26,7 @@ from tests.chaos.waiting import TooLate, until_none
 
 # Redis has sixteen databases.
 DATABASES = range(4, 16)
-_RESTS_S = 0.1
+_RESTS_S = 0.25
 _TIMES = 3
 _EPOCH_KEY = "lotline:epoch"
 
