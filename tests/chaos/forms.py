@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from tests.chaos import broken, race, redis_loss, trials
+from tests.chaos import broken, race, redis_loss, replies, trials
 from tests.chaos.broken import Variant
 from tests.chaos.figures import Figures
 from tests.chaos.site import Kind
@@ -106,10 +106,10 @@ def _kills_form(kind: Kind) -> Form:
     )
 
 
-def _replies_form(kind: Kind, of: str, run: Callable[[Trial], Awaitable[Result]]) -> Form:
+def _replies_form(kind: Kind, lost: str, run: Callable[[Trial], Awaitable[Result]]) -> Form:
     return Form(
         name="replies",
-        title=f"5 % of the replies of {of} lost by a proxy",
+        title=f"{lost} lost by a proxy",
         kind=kind,
         promise="10,000 claims: 0 leaked slots, 0 lost, 0 double; the same key gets the same slot",
         counted="claims",
@@ -172,12 +172,17 @@ _CLOCKS = Form(
     tells=lambda sums: f"{sums['amounts']:,.0f} amounts, {sums['operations']:,.0f} operations",
 )
 
+_OF_REDIS = f"{replies.REDIS_SHARE:.0%} of the replies of Redis"
+_OF_SQL = f"{replies.SQL_SHARE:.0%} of the replies of SQL to a COMMIT"
 FORMS = (
     *(_race_form(kind) for kind in Kind),
     *(_broken_form(kind, variant) for variant in broken.VARIANTS for kind in Kind),
     *(_kills_form(kind) for kind in Kind),
-    *(_replies_form(kind, "Redis", partial(trials.lose_replies_of_redis, kind)) for kind in Kind),
-    _replies_form(POSTGRESQL, "SQL to a COMMIT", trials.lose_replies_of_sql),
+    *(
+        _replies_form(kind, "5 % of the replies of Redis", partial(trials.lose_replies_of_redis, kind))
+        for kind in Kind
+    ),
+    _replies_form(POSTGRESQL, "10 % of the replies of SQL to a COMMIT", trials.lose_replies_of_sql),
     *(_redis_loss_form(kind, lots=20, within_s=5, goal=30, least_s=60) for kind in Kind),
     *(_redis_loss_form(kind, lots=2_000, within_s=60, goal=6, least_s=240) for kind in Kind),
     *(_model_form(kind) for kind in Kind),

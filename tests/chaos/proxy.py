@@ -23,13 +23,17 @@ def reply_to_commit(reply: bytes) -> bool:
 
 
 class LossyProxy:
-    """Loses a share of the replies that ``loses`` picks. What comes unasked, as on a channel, is no reply."""
+    """While ``is_lossy``, loses a share of the replies that ``loses`` picks.
+
+    What comes unasked, as on a channel, is no reply.
+    """
 
     def __init__(self, upstream: Path, share: float, loses: Callable[[bytes], bool], source: random.Random):
-        self.share = share
+        self.is_lossy = False
         self.lost = 0
         self.port = 0
         self._upstream = upstream
+        self._share = share
         self._loses = loses
         self._source = source
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,9 +86,12 @@ class LossyProxy:
         self, server: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: asyncio.Event
     ) -> None:
         while reply := await server.read(_CHUNK_BYTES):
-            if asked.is_set() and self._loses(reply) and self._source.random() < self.share:
+            if asked.is_set() and self.is_lossy and self._is_lost(reply):
                 self.lost += 1
                 return
             asked.clear()
             writer.write(reply)
             await writer.drain()
+
+    def _is_lost(self, reply: bytes) -> bool:
+        return self._loses(reply) and self._source.random() < self._share

@@ -1,4 +1,4 @@
-"""5 % of the replies of Redis, or of SQL to a COMMIT, never arrive: no slot leaks, and no answer is wrong."""
+"""Some replies of Redis, or of SQL to a COMMIT, never arrive: no slot leaks, and no answer is wrong."""
 
 import random
 from pathlib import Path
@@ -19,7 +19,7 @@ async def test_where_replies_of_redis_are_lost_no_slot_leaks(site: Site, kind: K
         answered = await lose_replies(town, proxy, history, seed, OPERATIONS, SECONDS)
     print(f"{answered.lost} replies lost; {history.tally()}")
     assert [str(violation) for violation in answered.found] == []
-    assert answered.lost > 10
+    assert answered.lost > 5
     # Nobody has to ask twice because Redis did not answer.
     assert history.count(Action.RESERVE, Outcome.UNKNOWN, "unavailable") == 0
     assert history.count(Action.RESERVE, Outcome.OK) > 300
@@ -35,5 +35,5 @@ async def test_where_replies_to_commits_are_lost_the_same_key_gets_the_same_slot
         answered = await lose_replies(town, proxy, history, seed, OPERATIONS, SECONDS)
     print(f"{answered.lost} replies lost; {history.tally()}")
     assert [str(violation) for violation in answered.found] == []
-    assert answered.lost > 10
+    assert answered.lost > 5
     assert history.count(Action.RESERVE, Outcome.OK) > 300
