@@ -178,11 +178,8 @@ FORMS = (
     *(_race_form(kind) for kind in Kind),
     *(_broken_form(kind, variant) for variant in broken.VARIANTS for kind in Kind),
     *(_kills_form(kind) for kind in Kind),
-    *(
-        _replies_form(kind, "5 % of the replies of Redis", partial(trials.lose_replies_of_redis, kind))
-        for kind in Kind
-    ),
-    _replies_form(POSTGRESQL, "10 % of the replies of SQL to a COMMIT", trials.lose_replies_of_sql),
+    *(_replies_form(kind, _OF_REDIS, partial(trials.lose_replies_of_redis, kind)) for kind in Kind),
+    _replies_form(POSTGRESQL, _OF_SQL, trials.lose_replies_of_sql),
     *(_redis_loss_form(kind, lots=20, within_s=5, goal=30, least_s=60) for kind in Kind),
     *(_redis_loss_form(kind, lots=2_000, within_s=60, goal=6, least_s=240) for kind in Kind),
     *(_model_form(kind) for kind in Kind),

@@ -37,7 +37,7 @@ async def judge_all(bench: Bench, trials: Sequence[Trial]) -> None:
 
 
 async def use_up(bench: Bench, trials: Sequence[Trial]) -> list[str]:
-    """Once every lease has run out, books all that is free. Returns what is wrong, and in no lot of its own."""
+    """Once every lease has run out, books all that is free. Returns what is wrong, in whichever lot."""
     began_s = time.monotonic()
     found = await _told(bench)
     await asyncio.sleep(max(0.0, began_s + LEASE_MS / 1000 - time.monotonic()))
@@ -86,7 +86,7 @@ def _by_lot(bookings: Sequence[Booked]) -> dict[str, list[Booked]]:
 
 
 async def _use_up(bench: Bench, trial: Trial) -> None:
-    """Books what is free. Whoever books first takes back what has run out: then Redis has all of it, unleased."""
+    """Books what is free. Whoever is first takes back what has run out: then nothing is leased."""
     slots = await read_slots(bench.desk.database, trial.lot_id)
     free = {slot.identifier for slot in slots if slot.state is State.FREE}
     booked: set[str] = set()

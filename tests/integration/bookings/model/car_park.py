@@ -5,16 +5,15 @@ So the model is told each call with its answer: it either takes the call in, or 
 keeps the rules could have answered that.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import dist, isclose
 from typing import Any
 
 from app.bookings.forms import IdempotencyKey, ReserveRequest, UnreserveRequest
-from app.bookings.results import Released, Reserved
+from app.bookings.results import Reserved
 from app.core.errors import Problem
-from app.payments.fees import Fee, Price
+from app.payments.fees import Fee
 from app.slots.forms import SlotForm
 from app.slots.models import State
 from app.slots.service import Put
@@ -28,6 +27,15 @@ from tests.integration.bookings.model.calls import (
     Reserve,
     Unreserve,
 )
+from tests.integration.bookings.model.expectations import (
+    expect,
+    expect_ended,
+    expect_price,
+    expect_refused,
+    expect_wrong,
+    is_entity,
+    is_refused,
+)
 from tests.integration.bookings.model.facts import Ended, Kind, Lot, Place, Stay, Tariff
 
 SKEW, FREE_HOLD = timedelta(seconds=60), timedelta(minutes=30)
@@ -39,10 +47,6 @@ MOVES = {
     "open": (State.CLOSED, State.FREE),
 }
 NEW_LOT_TARIFF = Tariff(1, 1800, 100, 150)
-
-
-class Unexplained(AssertionError):
-    """The service has answered what it should not have."""
 
 
 @dataclass(frozen=True)
@@ -108,21 +112,22 @@ class CarPark:
     def _keyed(self, action: str, request: Any, answer: Answer, seen: Circumstances, do: Any) -> None:
         key: IdempotencyKey | None = request.idempotency
         if key is None:
-            return do(request, answer, seen)
+            do(request, answer, seen)
+            return None
         name = (action, key.key)
         digest, before, _ = self.kept.get(name, (None, None, None))
-        is_problem = isinstance(answer, Problem)
-        if is_problem and answer.type == "request-in-flight":
-            return _expect(name in seen.shared_keys, "nothing else was under way with this key")
-        if is_problem and answer.type == "idempotency-key-reused":
+        problem = answer.type if isinstance(answer, Problem) else None
+        if problem == "request-in-flight":
+            return expect(name in seen.shared_keys, "nothing else was under way with this key")
+        if problem == "idempotency-key-reused":
             others = digest is not None or name in seen.shared_keys
-            return _expect(others and digest != key.request_digest, "this key was not used otherwise")
+            return expect(others and digest != key.request_digest, "this key was not used otherwise")
         if digest == key.request_digest:
-            return _expect(_is_same(answer, before), f"the same request was answered with {before}")
+            return expect(answer == before, f"the same request was answered with {before}")
         if digest is not None:
-            _expect(is_problem, "this key was used for another request")
+            expect(problem is not None, "this key was used for another request")
         do(request, answer, seen)
-        if not is_problem:
+        if problem is None:
             self.kept[name] = (key.request_digest, answer, self.now)
         return None
 
@@ -136,9 +141,9 @@ class CarPark:
     def _reserve(self, request: ReserveRequest, answer: Answer, seen: Circumstances) -> None:
         wrong = self._wrong_in_reserve(request)
         if wrong:
-            return _expect_wrong(answer, wrong)
+            return expect_wrong(answer, wrong)
         if unknown := self._unknown(request):
-            return _expect_refused(answer, {unknown})
+            return expect_refused(answer, {unknown})
         if not isinstance(answer, Problem):
             return self._give(request, answer, seen)
         fitting = self._fitting(request)
@@ -149,14 +154,14 @@ class CarPark:
                 {"slot": stay.slot, "name": self.places[stay.slot].name, "reservation": stay.reservation}
                 for stay in held
             ]
-            return _expect(answer.extra in named, f"the entity's bookings are {named}")
-        _expect(not fitting, f"{[place.identifier for place in fitting]} were free")
+            return expect(answer.extra in named, f"the entity's bookings are {named}")
+        expect(not fitting, f"{[place.identifier for place in fitting]} were free")
         if request.slot is None:
-            return _expect_refused(answer, {"all-taken"})
+            return expect_refused(answer, {"all-taken"})
         place = self.places[request.slot]
         closed = place.state is State.CLOSED or self.lots[place.lot].closed
         types = {"slot-closed" if closed else "slot-taken"}
-        _expect_refused(answer, types if seen.alone else {"slot-closed", "slot-taken"})
+        expect_refused(answer, types if seen.alone else {"slot-closed", "slot-taken"})
         self._check_nearest_like(place, answer.extra["nearest"], seen)
         return None
 
@@ -164,16 +169,16 @@ class CarPark:
         assert isinstance(answer, Reserved)
         fitting = self._fitting(request)
         place = self.places.get(answer.slot)
-        _expect(place in fitting, f"free and fitting were {[one.identifier for one in fitting]}")
+        expect(place in fitting, f"free and fitting were {[one.identifier for one in fitting]}")
         assert place is not None
         lot = self.lots[place.lot]
-        _expect(self._conflict(request.entity, lot) is None, "the entity has a booking")
+        expect(self._conflict(request.entity, lot) is None, "the entity has a booking")
         if seen.nearest and request.slot is None:
             alike = [one for one in fitting if one.lot == place.lot]
             best = min(alike, key=lambda one: (one.kind.premium, one.rank))
-            _expect(place is best, f"the nearest of the best is {best.identifier}")
+            expect(place is best, f"the nearest of the best is {best.identifier}")
             standard = [one.identifier for one in fitting if one.kind.premium < place.kind.premium]
-            _expect(not standard, f"of the standard ones {standard} were free")
+            expect(not standard, f"of the standard ones {standard} were free")
         stay = Stay(
             reservation=answer.reservation,
             slot=place.identifier,
@@ -192,14 +197,14 @@ class CarPark:
         self._move(place, target, stay.reservation)
 
     def _check_reserved(self, answer: Reserved, stay: Stay, place: Place) -> None:
-        _expect(stay.reservation not in self.stays | self.history, "the reservation exists already")
+        expect(stay.reservation not in self.stays | self.history, "the reservation exists already")
         told = (answer.slot_name, answer.lot, answer.area, answer.premium, answer.start_at, answer.until)
         known = (place.name, place.lot, place.kind.area, stay.premium, stay.start_at, stay.until)
-        _expect(told == known, f"it should say {known}")
-        _expect_price(answer.price, stay)
+        expect(told == known, f"it should say {known}")
+        expect_price(answer.price, stay)
 
     def _wrong_in_reserve(self, request: ReserveRequest) -> list[str]:
-        wrong = [] if _is_entity(request.entity) else ["entityIdentifier"]
+        wrong = [] if is_entity(request.entity) else ["entityIdentifier"]
         start = request.start or self.now
         if not self.now - SKEW <= start <= self.now + AHEAD:
             wrong.append("time")
@@ -263,25 +268,25 @@ class CarPark:
             and one.identifier != place.identifier
         ]
         if named is None:
-            return _expect(not alike, "there was one like it")
+            return expect(not alike, "there was one like it")
         found = dist(self.places[named].centre, place.centre)
-        return _expect(
+        return expect(
             bool(alike) and isclose(found, min(alike)), f"the nearest like it is {min(alike)} m off"
         )
 
     # Unreserve.
 
     def _unreserve(self, request: UnreserveRequest, answer: Answer, seen: Circumstances) -> None:
-        wrong = [] if _is_entity(request.entity) else ["entityIdentifier"]
+        wrong = [] if is_entity(request.entity) else ["entityIdentifier"]
         if request.time is not None and request.time > self.now + SKEW:
             wrong.append("time")
         place = self.places.get(request.slot)
-        if place is None and _is_refused(answer, {"no-such-slot"}):
+        if place is None and is_refused(answer, {"no-such-slot"}):
             return None
         if wrong:
-            return _expect_wrong(answer, wrong)
+            return expect_wrong(answer, wrong)
         if place is None:
-            return _expect_refused(answer, {"no-such-slot"})
+            return expect_refused(answer, {"no-such-slot"})
         holder = (place.identifier, self.lots[place.lot].compared(request.entity))
         ended = [
             one
@@ -299,21 +304,21 @@ class CarPark:
             None,
         )
         if told_before or stay is None:
-            return _expect_ended(answer, told_before or ended)
+            return expect_ended(answer, told_before or ended)
         if request.time is not None and request.time < self.now - SKEW:
-            return _expect_wrong(answer, ["time"])
+            return expect_wrong(answer, ["time"])
         return self._end(stay, answer, request.time)
 
     def _release(self, reservation: str, answer: Answer) -> None:
         if reservation in self.stays:
             return self._end(self.stays[reservation], answer, None)
         ended = self.history.get(reservation)
-        return _expect_ended(answer, [] if ended is None else [ended])
+        return expect_ended(answer, [] if ended is None else [ended])
 
     def _end(self, stay: Stay, answer: Answer, time: datetime | None) -> None:
         billed_until = min(time or self.now, self.now)
         ended = Ended(stay, self.now, billed_until, time, stay.amount_minor(billed_until))
-        _expect_ended(answer, [ended])
+        expect_ended(answer, [ended])
         del self.stays[stay.reservation]
         self.history[stay.reservation] = ended
         place = self.places[stay.slot]
@@ -322,11 +327,11 @@ class CarPark:
     def _cost(self, reservation: str, answer: Answer) -> None:
         stay, ended = self.stays.get(reservation), self.history.get(reservation)
         if stay is None and ended is None:
-            return _expect_refused(answer, {"no-such-reservation"})
+            return expect_refused(answer, {"no-such-reservation"})
         amount_minor = ended.amount_minor if ended else stay.amount_minor(self.now) if stay else 0
-        _expect(isinstance(answer, Fee), "it is known")
+        expect(isinstance(answer, Fee), "it is known")
         assert isinstance(answer, Fee)
-        return _expect(answer.amount_minor == amount_minor, f"it costs {amount_minor}")
+        return expect(answer.amount_minor == amount_minor, f"it costs {amount_minor}")
 
     # What an attendant does, and what is said of slots.
 
@@ -334,10 +339,10 @@ class CarPark:
         expected, target = MOVES[call.act]
         place = next((one for one in self.places.values() if one.number == call.slot_id), None)
         if place is None:
-            return _expect_refused(answer, {"no-such-slot"})
+            return expect_refused(answer, {"no-such-slot"})
         if (place.state, place.version) != (expected, call.version):
-            return _expect_refused(answer, {"changed-meanwhile"})
-        _expect(answer is None, f"the slot was {place.state} and the version right")
+            return expect_refused(answer, {"changed-meanwhile"})
+        expect(answer is None, f"the slot was {place.state} and the version right")
         self._move(place, target, place.holder)
         if target is State.OCCUPIED and place.holder is not None:
             self.stays[place.holder] = replace(self.stays[place.holder], arrived_at=self.now)
@@ -354,11 +359,11 @@ class CarPark:
         name = form.name or (before.name if before else form.identifier)
         reasons = self._why_not_put(form, before, kind, name)
         if reasons or isinstance(answer, Problem):
-            return _expect_refused(answer, reasons)
+            return expect_refused(answer, reasons)
         assert isinstance(answer, Put)
         told = (answer.created, answer.lot_created, answer.currency)
         known = (before is None, code not in self.lots, lot.currency)
-        _expect(told == known, f"it should say {known}")
+        expect(told == known, f"it should say {known}")
         if code not in self.lots:
             self.lots[code], self.tariffs[code, None] = lot, NEW_LOT_TARIFF
         self.areas.setdefault((code, area), False)
@@ -392,62 +397,3 @@ class CarPark:
 
     def _move(self, place: Place, state: State, holder: str | None) -> None:
         self.places[place.identifier] = replace(place, state=state, version=place.version + 1, holder=holder)
-
-
-def _is_same(answer: Answer, before: Answer) -> bool:
-    return answer == before
-
-
-def _is_entity(text: str) -> bool:
-    given = text.strip()
-    return len(given) <= 120 and given.isprintable() and any(letter.isalnum() for letter in given)
-
-
-def _expect(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise Unexplained(otherwise)
-
-
-def _is_refused(answer: Answer, types: set[str]) -> bool:
-    return isinstance(answer, Problem) and answer.type in types
-
-
-def _expect_refused(answer: Answer, types: set[str]) -> None:
-    _expect(isinstance(answer, Problem), f"it should be refused: {sorted(types)}")
-    assert isinstance(answer, Problem)
-    _expect(answer.type in types, f"true is {sorted(types) or 'nothing of the kind'}")
-
-
-def _expect_wrong(answer: Answer, fields: list[str]) -> None:
-    _expect_refused(answer, {"invalid-input"})
-    assert isinstance(answer, Problem)
-    _expect([one.field for one in answer.errors] == fields, f"wrong are {fields}")
-
-
-def _expect_ended(answer: Answer, ended: Iterable[Ended]) -> None:
-    """``answer`` tells of the one that ended last; of several at one instant it may be any."""
-    ended = list(ended)
-    if not ended:
-        return _expect_refused(answer, {"no-such-reservation"})
-    _expect(isinstance(answer, Released), "it is known")
-    assert isinstance(answer, Released)
-    last = max(one.ended_at for one in ended)
-    known = [
-        (
-            *(one.stay.reservation, one.stay.slot, one.stay.lot.code, one.stay.start_at, one.billed_until),
-            *(one.amount_minor, one.stay.lot.currency),
-        )
-        for one in ended
-        if one.ended_at == last
-    ]
-    told = (answer.reservation, answer.slot, answer.lot, answer.start_at, answer.ended_at)
-    _expect((*told, answer.fee.amount_minor, answer.fee.currency) in known, f"true is {known}")
-    return _expect(sum(line.amount_minor for line in answer.fee.lines) == answer.fee.amount_minor, "lines")
-
-
-def _expect_price(price: Price, stay: Stay) -> None:
-    tariff = stay.tariff
-    known = (tariff.version, stay.lot.currency, tariff.increment_s, stay.premium)
-    _expect((price.version, price.currency, price.increment_s, price.premium) == known, f"price {known}")
-    minor = tariff.premium_price_minor if stay.premium else tariff.price_minor
-    _expect(price.price_minor == minor, f"it costs {minor} for each increment")

@@ -18,7 +18,7 @@ from app.core.redis import REDIS_IS_GONE
 from app.slots.status import LotKey, NotBuilt, OtherOrder
 from tests.integration.bookings.model import drafts
 from tests.integration.bookings.model.calls import Answer, Call, PutSlot, Reserve, Unreserve, answered
-from tests.integration.bookings.model.car_park import Circumstances
+from tests.integration.bookings.model.car_park import CarPark, Circumstances
 from tests.integration.bookings.model.drafts import Draft
 from tests.integration.bookings.model.facts import Tariff
 from tests.integration.bookings.model.first_lots import first_park
@@ -272,6 +272,7 @@ class BookingMachine(RuleBasedStateMachine):
         self.leased.clear()
         self.away.clear()
         self.is_emptied = False
+        self.unrest = 0
         assert read_truth(self.office.read).outbox == 0
         found = self.office.scrub()
         assert not found, found
@@ -296,25 +297,24 @@ class BookingMachine(RuleBasedStateMachine):
         """Made at once, each at its desk; then there must be an order that explains all that was answered."""
         self.calls += len(calls)
         answers = self.office.do(self._all_at_once(calls))
-        told = zip(calls, answers, strict=True)
-        self.story += [f"    desk {desk}: {call}\n      -> {answer!r}" for (desk, call), answer in told]
+        told = [(desk, call, answer) for (desk, call), answer in zip(calls, answers, strict=True)]
+        self.story += [f"    desk {desk}: {call}\n      -> {answer!r}" for desk, call, answer in told]
         shared = self._shared_keys([call for _, call in calls])
         events = [
-            Event(call, answer, self._circumstances(desk, call, alone, shared))
-            for (desk, call), answer in zip(calls, answers, strict=True)
+            Event(call, answer, self._circumstances(desk, call, alone, shared)) for desk, call, answer in told
         ]
         self.truth = read_truth(self.office.read)
         before, self.park = self.park, told_in_order(self.park, events, self.truth.differences)
-        for (desk, call), answer in zip(calls, answers, strict=True):
+        for desk, call, answer in told:
             self._note(desk, call, answer)
+        self._note_doubts(before, {desk for desk, _ in calls} | set(also_at))
+
+    def _note_doubts(self, before: CarPark, at: set[int]) -> None:
+        """Where Redis may not have heard of what these desks did; where a desk may have left leases."""
         changed = {one.lot for one in self.park.places.values() if before.places.get(one.identifier) != one}
-        at = {desk for desk, _ in calls} | set(also_at)
         self.leased |= {lot for desk, lot in self.stale if desk in at and self.park.lots[lot].closed}
-        if (
-            self.is_emptied
-            or at & self.away
-            or any(self.office.processes[desk].desk.is_held_back for desk in at)
-        ):
+        held_back = {desk for desk in at if self.office.processes[desk].desk.is_held_back}
+        if self.is_emptied or at & self.away or held_back:
             self.untrue |= changed
 
     async def _all_at_once(self, calls: Sequence[tuple[int, Call]]) -> list[Answer]:

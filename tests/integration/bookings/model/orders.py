@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tests.integration.bookings.model.calls import Answer, Call
-from tests.integration.bookings.model.car_park import CarPark, Circumstances, Unexplained
+from tests.integration.bookings.model.car_park import CarPark, Circumstances
+from tests.integration.bookings.model.expectations import Unexplained
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from app.bookings.problems import lot_full
 from app.bookings.results import Released, Reserved
 from app.payments.fees import Fee, FeeLine, Price
 from tests.integration.bookings.model.calls import Answer, Call, Release, Reserve
-from tests.integration.bookings.model.car_park import NEW_LOT_TARIFF, CarPark, Circumstances, Unexplained
+from tests.integration.bookings.model.car_park import NEW_LOT_TARIFF, CarPark, Circumstances
+from tests.integration.bookings.model.expectations import Unexplained
 from tests.integration.bookings.model.facts import Kind, Lot, Place
 from tests.integration.bookings.model.orders import Event, told_in_order
 
