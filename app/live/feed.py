@@ -77,12 +77,13 @@ class Feed:
     def _whole_body(self) -> str:
         """All that is shown, as it follows a head; drawn once for each number."""
         if self._body[0] != self.number:
-            body: dict[str, Any] = {}
+            # Not every whole has states by which a page could tell it, and another epoch begins with one.
+            body: dict[str, Any] = {"whole": True}
             if self.projection.with_states:
                 body["states"] = self.picture.shown.hex()[1::2]
             if content := self.projection.content(self.picture, None):
                 body["content"] = content
-            self._body = (self.number, "," + _written(body)[1:-1] if body else "")
+            self._body = (self.number, "," + _written(body)[1:-1])
             metrics.FRAMES.labels("snapshot").inc()
         return self._body[1]
 

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from playwright.async_api import Browser, Page, Playwright, expect
 
-from tests.e2e.ages import LOST_S, STALE_S, becomes
+from app.core.redis import connect
+from tests.e2e.ages import LOST_S, SLACK_S, STALE_S, becomes
 from tests.e2e.installation import Installation
 from tests.e2e.rest import Rest, new_plate
 from tests.e2e.visitors import PHONE, WALL, Visitors, live
@@ -108,6 +109,34 @@ async def test_after_a_crash_the_pages_are_live_again_by_themselves_and_equal_sq
     await expect(front.locator("#free-riverside")).to_have_text(str(truth.count("free") + 1))
     for page in (driver, front, wall):
         assert await page.evaluate("() => window.neverReloaded"), f"{page.url} was loaded again"
+
+
+async def test_redis_is_emptied_and_lists_and_walls_go_on_as_maps_do(
+    visitors: Visitors, shaky_lotline: Installation, rest: Rest
+) -> None:
+    """Another life of the status: what is shown from then on has another epoch."""
+    driver, front = await visitors.at("/lots/riverside"), await visitors.at("/")
+    wall = await visitors.at("/display/riverside", WALL)
+    for page in (driver, front, wall):
+        await page.evaluate("() => { window.neverReloaded = true; }")
+    before = await driver.get_attribute("#feed", "data-seq")
+    redis = connect(shaky_lotline.settings.redis_url)
+    await redis.flushall()
+    await redis.aclose()
+    slot, plate = await rest.free_slot("B"), new_plate()
+    await rest.reserve(slot["identifier"], plate)
+    free = str(shaky_lotline.states_in_sql("riverside").count("free"))
+    await expect(driver.locator("#count-free")).to_have_text(free, timeout=BACK_WITHIN_S * 1000)
+    await expect(front.locator("#free-riverside")).to_have_text(free, timeout=BACK_WITHIN_S * 1000)
+    # Longer than a page may say nothing of a feed that it does not understand.
+    await driver.wait_for_timeout((STALE_S + SLACK_S) * 1000)
+    for page in (driver, front, wall):
+        await live(page, BACK_WITHIN_S)
+        assert await page.evaluate("() => window.neverReloaded"), f"{page.url} was loaded again"
+    after = await driver.get_attribute("#feed", "data-seq")
+    assert before is not None
+    assert after is not None
+    assert before.split(":")[0] != after.split(":")[0]
 
 
 async def test_a_new_outline_makes_an_open_map_load_itself_again(

@@ -1,5 +1,5 @@
 // The live feed on a page: applies what hx-ws receives, and says how old it is.
-//   in   frames {lot, seq: "epoch:n", layout, now, as_of, tiles | states, content}
+//   in   frames {lot, seq: "epoch:n", layout, now, as_of, tiles | whole, states, content}
 //   out  html[data-feed] connecting | live | stale | lost, html[data-feed-age] in whole seconds, words in
 //        #feed-state; on document lotline:tick {changed, snapshot}, lotline:layout {layout}
 (() => {
@@ -25,7 +25,7 @@
 
   const apply = (frame) => {
     const cut = frame.seq.lastIndexOf(':'), epoch = frame.seq.slice(0, cut), number = Number(frame.seq.slice(cut + 1));
-    const known = lots.get(frame.lot), whole = frame.states !== undefined || !known;
+    const known = lots.get(frame.lot), whole = frame.whole || !known;
     // What is not newer is dropped; another life of the server starts with a whole picture.
     if (known && !whole && (known.epoch !== epoch || number < known.number)) return null;
     const asOf = frame.as_of ?? known?.asOf ?? null;
@@ -39,7 +39,7 @@
       draw(frame.tiles[k], frame.tiles[k + 1]);
       changed.push(frame.tiles[k]);
     }
-    return { changed, snapshot: frame.states !== undefined };
+    return { changed, snapshot: Boolean(frame.whole) };
   };
 
   const age = () => {

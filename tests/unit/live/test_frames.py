@@ -63,6 +63,7 @@ def test_a_new_viewer_gets_all_of_it() -> None:
             "seq": "e:7",
             "layout": 3,
             "as_of": 1790000000.123,
+            "whole": True,
             "states": "01231",
             "content": "<b>1</b>",
         }
@@ -106,6 +107,18 @@ def test_a_frame_is_drawn_and_encoded_once_for_all_viewers() -> None:
     snapshots = [one.after(0) for _ in range(100)]
     assert one.projection.drawn == 2  # type: ignore[attr-defined]
     assert all(frames[0] is snapshots[0][0] for frames in snapshots)
+
+
+def test_a_whole_says_so_also_where_no_states_tell_it() -> None:
+    """A list or a wall has none: a page takes another epoch up only by a whole."""
+    one = feed()
+    one.projection.with_states = False  # type: ignore[misc]
+    assert read(one.after(0)[0])["whole"] is True
+    change(one, 1, 1)
+    one.beat()
+    assert ["whole" in read(frame) for frame in one.after(1)] == [False, False]
+    one.renew(picture(epoch="another"))
+    assert read(one.after(one.number - 1)[0])["whole"] is True
 
 
 def test_another_picture_is_sent_whole_to_everybody() -> None:
