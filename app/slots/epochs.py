@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from app.core.clock import monotonic_s
 from app.core.db import SqlAway
@@ -12,12 +13,18 @@ from app.core.redis import Patience, Script
 
 log = structlog.get_logger()
 EPOCH_KEY = "lotline:epoch"
+_SPOILED = ("WRONGTYPE", "not an integer")
 # No request reads the incarnation from SQL more often than this, whatever Redis says.
 LOOK_AGAIN_S = 1.0
 
 _epoch = Script("app.slots", "epoch")
 
 ReadIncarnation = Callable[[], Awaitable[str]]
+
+
+def is_spoiled(error: Exception) -> bool:
+    """Whether a key holds something else than this application writes there."""
+    return isinstance(error, ResponseError) and any(word in str(error) for word in _SPOILED)
 
 
 class Epochs:
@@ -66,7 +73,7 @@ class Epochs:
         if not self._is_of_now(stored, server):
             fresh = f"{server}.{self._incarnation}.{secrets.token_hex(4)}"
             if await _epoch(self._redis, [EPOCH_KEY], [stored, fresh]):
-                log.info("status.epoch_begun", epoch=fresh, before=stored)
+                log.info("status.epoch_begun", epoch=fresh, before=stored.decode(errors="replace"))
         return await self.current(fresh=True)
 
     @property
@@ -76,22 +83,25 @@ class Epochs:
     async def _read(self) -> str:
         async with self._patience.asking():
             stored, server = await self._look()
-        if stored.startswith(f"{server}.") and not self._is_of_now(stored, server):
+        if stored.startswith(f"{server}.".encode()) and not self._is_of_now(stored, server):
             await self._take_up_incarnation()
-        return stored if self._is_of_now(stored, server) else ""
+        return stored.decode(errors="replace") if self._is_of_now(stored, server) else ""
 
-    async def _look(self) -> tuple[str, str]:
-        """The epoch that is stored, and what one of the server's present life begins with."""
+    async def _look(self) -> tuple[bytes, str]:
+        """What is stored as the epoch, and what one of the server's present life begins with."""
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.get(EPOCH_KEY)
         pipeline.info("server")
         pipeline.info("replication")
-        stored, server, replication = await pipeline.execute()
+        stored, server, replication = await pipeline.execute(raise_on_error=False)
+        for answer in (stored, server, replication):
+            if isinstance(answer, Exception) and not is_spoiled(answer):
+                raise answer
         life = f"{server['run_id'][:12]}.{replication['master_replid'][:12]}"
-        return (stored or b"").decode(), life
+        return b"" if isinstance(stored, Exception) else stored or b"", life
 
-    def _is_of_now(self, stored: str, server: str) -> bool:
-        return stored.startswith(f"{server}.{self._incarnation}.")
+    def _is_of_now(self, stored: bytes, server: str) -> bool:
+        return stored.startswith(f"{server}.{self._incarnation}.".encode())
 
     async def _take_up_incarnation(self) -> None:
         """A worker has found that SQL lost commits, and began an epoch of its new incarnation."""

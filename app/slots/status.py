@@ -9,15 +9,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from app.core import metrics
 from app.core.redis import Patience, Script
 from app.live.channels import lot_channel
-from app.slots.epochs import Epochs, ReadIncarnation
+from app.slots.epochs import Epochs, ReadIncarnation, is_spoiled
 from app.slots.models import STATE_CODES, State
 from app.slots.packed import RECORD, Packed
 
+log = structlog.get_logger()
 LEASE_MS = 5_000
 # So long nobody else begins a rebuild that somebody is at; who is at it renews it three times as often.
 BUILDER_MS = 1_000
@@ -129,6 +132,16 @@ def _pairs(flat: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
     return zip(flat[::2], flat[1::2], strict=True)
 
 
+def _number(stored: bytes | None) -> int:
+    """What a worker has written; 0 where it is missing, or something else."""
+    return int(stored) if stored is not None and stored.isdigit() else 0
+
+
+def _text(stored: bytes | None) -> str:
+    """Never fails: what nobody here has written is no epoch in force."""
+    return (stored or b"").decode(errors="replace")
+
+
 class Status:
     """The status of all lots, as one process uses it."""
 
@@ -161,7 +174,12 @@ class Status:
     async def is_built(self) -> bool:
         """Whether every lot was built in the epoch in force."""
         epoch = await self._epochs.current()
-        return bool(epoch) and await self._redis.get(BUILT_KEY) == epoch.encode()
+        try:
+            return bool(epoch) and await self._redis.get(BUILT_KEY) == epoch.encode()
+        except ResponseError as error:
+            if not is_spoiled(error):
+                raise
+            return False
 
     async def mark_built(self, epoch: str) -> None:
         """Every lot is built in this epoch."""
@@ -293,11 +311,11 @@ class Status:
         fields = list(RECORD.iter_unpack(records))
         known = await self.epoch()
         return StatusSnapshot(
-            epoch=epoch.decode(),
+            epoch=_text(epoch),
             built=bool(known) and epoch == built == known.encode(),
-            order_version=int(order or 0),
-            layout_version=int(layout or 0),
-            seq=int(seq or 0),
+            order_version=_number(order),
+            layout_version=_number(layout),
+            seq=_number(seq),
             states=bytes(one[2] for one in fields),
             versions=tuple(one[0] for one in fields),
         )
@@ -311,18 +329,25 @@ class Status:
         return Inspection(
             believed=bool(known) and epoch == built == known and not being_built,
             being_built=bool(being_built),
-            rebuild=(epoch.decode(), int(begun or 0)),
-            order_version=int(order or 0),
-            layout_version=int(layout or 0),
+            rebuild=(_text(epoch), _number(begun)),
+            order_version=_number(order),
+            layout_version=_number(layout),
             records=records,
-            leases={int(rank): int(float(end)) - now_ms for rank, end in _pairs(leases)},
-            free={int(number): bits for number, bits in _pairs(free)},
+            leases={_number(rank): int(float(end)) - now_ms for rank, end in _pairs(leases)},
+            free={_number(number): bits for number, bits in _pairs(free)},
         )
 
     async def doubted(self) -> set[int]:
         """Lots of which Redis knew a higher version than it was told, since the last call."""
-        found = await self._redis.spop(DOUBTED_KEY, 1_000)
-        return {int(one) for one in found or ()}
+        try:
+            found = await self._redis.spop(DOUBTED_KEY, 1_000)
+        except ResponseError as error:
+            if not is_spoiled(error):
+                raise
+            log.error("status.spoiled", key=DOUBTED_KEY, error=str(error))
+            await self._redis.delete(DOUBTED_KEY)
+            return set()
+        return {_number(one) for one in found or ()} - {0}
 
     async def heads(self, lot_ids: Sequence[int]) -> dict[int, tuple[str, int]]:
         """For each lot its epoch and last sequence number; ``("", 0)`` where it is not built."""
@@ -331,10 +356,13 @@ class Status:
         for lot_id in lot_ids:
             pipeline.hmget(_key(lot_id, "meta"), ["epoch", "built", "seq"])
         async with self._patience.asking():
-            answers = await pipeline.execute()
+            answers = await pipeline.execute(raise_on_error=False)
         heads = {}
-        for lot_id, (epoch, built, seq) in zip(lot_ids, answers, strict=True):
-            heads[lot_id] = (epoch.decode(), int(seq)) if known and epoch == built == known else ("", 0)
+        for lot_id, answer in zip(lot_ids, answers, strict=True):
+            if isinstance(answer, Exception) and not is_spoiled(answer):
+                raise answer
+            epoch, built, seq = (b"", b"", b"") if isinstance(answer, Exception) else answer
+            heads[lot_id] = (epoch.decode(), _number(seq)) if known and epoch == built == known else ("", 0)
         return heads
 
     async def _doubt(self, lot_id: int) -> None:
@@ -349,8 +377,17 @@ class Status:
         return epoch
 
     async def _run(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        async with self._patience.asking():
-            return await script(self._redis, keys, arguments)
+        try:
+            async with self._patience.asking():
+                return await script(self._redis, keys, arguments)
+        except ResponseError as error:
+            if not is_spoiled(error):
+                raise
+            log.error("status.spoiled", keys=keys, script=script.name, error=str(error))
+        lot, _, _ = keys[0].rpartition(":")
+        # Without its head a lot is unknown, and a worker that looks for such lots builds it anew.
+        await self._redis.delete(f"{lot}:meta", BUILT_KEY)
+        raise NotBuilt
 
     def _check(self, word: bytes) -> None:
         if word == b"ok":

@@ -25,7 +25,9 @@ local known = redis.call('GETRANGE', KEYS[2], first * 8, last * 8 + 7)
 if known ~= string.rep('\0', #known) then return {'known'} end
 redis.call('SETRANGE', KEYS[2], first * 8, ARGV[6])
 for i = 7, #ARGV, 2 do
-  redis.call('SADD', KEYS[3], ARGV[i])
-  redis.call('SETRANGE', ARGV[1] .. ARGV[i], first / 8, ARGV[i + 1])
+  local free = ARGV[1] .. ARGV[i]
+  -- One that no set of classes named was not forgotten when the rebuild began.
+  if redis.call('SADD', KEYS[3], ARGV[i]) == 1 then redis.call('DEL', free) end
+  redis.call('SETRANGE', free, first / 8, ARGV[i + 1])
 end
 return {'ok'}

@@ -35,6 +35,11 @@ class LotModel:
         self.being_built = True
         return self.seq
 
+    def lose_head(self) -> None:
+        """Nothing tells any more what the rest belongs to."""
+        self.epoch, self.built, self.order, self.layout = None, None, 0, 0
+        self.seq = self.begun = 0
+
     def load(self, rows: Sequence[tuple[int, int, int, int]], stretch: int) -> list[int]:
         """Takes whole stretches in which nothing is known; returns the first ranks of the others."""
         left = []

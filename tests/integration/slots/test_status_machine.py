@@ -66,12 +66,13 @@ FAULTS = {
     "a crossed change is not doubted": Fault("apply", "older = older + 1", "older = 0"),
     "two rebuilds at once": Fault("finish", "meta[3] ~= ARGV[6]", "false"),
     "a rebuild that ended keeps the others away": Fault("finish", "redis.call('DEL', KEYS[2])", ""),
-    "nobody is kept away": Fault("begin", "redis.call('EXISTS', KEYS[5]) == 1", "false"),
+    "nobody is kept away": Fault("begin", "redis.call('PTTL', KEYS[5]) > 0", "false"),
     "what is built is built again": Fault("begin", "ARGV[7] ~= '1' and", "false and"),
     "a load over a live change": Fault("load", "if known ~= string.rep", "if false and string.rep"),
     "a load over the slot in the same byte": Fault("load", "math.ceil(count / 8) * 8", "count"),
     "a load of a rebuild that is over": Fault("load", "if meta[3] ~= ARGV[4]", "if false"),
-    "a class without its mark": Fault("load", "  redis.call('SADD', KEYS[3], ARGV[i])\n", ""),
+    "a class without its mark": Fault("load", "redis.call('SADD', KEYS[3], ARGV[i]) == 1", "true"),
+    "a lost number begins anew": Fault("begin", "string.match(meta[3] or '', '^%d+$')", "true"),
 }
 
 
