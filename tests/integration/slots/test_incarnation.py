@@ -29,8 +29,8 @@ Change = Callable[[str], Awaitable[None]]
 @contextlib.asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Database]:
     database = Database(as_settings_have_it(url))
-    await installation(database)
     try:
+        await installation(database)
         yield database
     finally:
         await database.close()
