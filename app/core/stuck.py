@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -19,6 +20,7 @@ class StuckThreads:
 
     def __init__(self) -> None:
         self._ends: set[asyncio.Future[Any]] = set()
+        self._given_up: WeakSet[Any] = WeakSet()
 
     def let_go_of(self, engine: AsyncEngine) -> None:
         """From now on connections of this engine that are given up close by themselves."""
@@ -40,7 +42,12 @@ class StuckThreads:
             await asyncio.wait(self._ends, timeout=ENDS_WITHIN_S)
 
     def _let_go(self, connection: Any) -> None:
-        end: asyncio.Future[Any] | None = connection.driver_connection.stop()
+        driver = connection.driver_connection
+        if driver in self._given_up:
+            # Its thread has been told to end, and would not answer a second time.
+            return
+        self._given_up.add(driver)
+        end: asyncio.Future[Any] | None = driver.stop()
         if end is not None:
             self._ends.add(end)
             end.add_done_callback(self._ends.discard)
