@@ -1,7 +1,8 @@
 """Requests that wait together go together: who comes while others are served forms the next batch.
 
 With nobody waiting a request is served at once. A batch never waits for rows that another transaction
-holds: whoever needs one is served alone, beside the line, and so is each one of a batch that SQL refused.
+holds: a few of those who need one wait for it beside the line, the others come again a moment later. Each
+one of a batch that SQL refused is served alone.
 """
 
 import asyncio
@@ -26,8 +27,12 @@ from app.core.errors import Unavailable
 log = structlog.get_logger()
 MOST_TOGETHER = 128
 LONGEST_LINE = 2_000
-# Of the pool's connections, so that looking goes on while these wait for rows.
-MOST_ALONE = 5
+# Of the connections of those who write, so that batches go on beside these.
+MOST_ALONE = 3
+MOST_WAITING = 3
+# Who finds a row held and nobody's place free tries again so soon, and then half as often each time.
+BUSY_AGAIN_S = 0.02
+BUSY_AGAIN_AT_MOST_S = 0.25
 ATTEMPTS = 5
 # A client that waits for longer has given up.
 PATIENCE_S = 9.0
@@ -43,6 +48,7 @@ class _Place:
 
     job: Job
     outcome: asyncio.Future[Outcome]
+    again_after_s: float = BUSY_AGAIN_S
 
     def leave_with(self, outcome: Outcome) -> None:
         if not self.outcome.done():
@@ -63,6 +69,7 @@ class Line:
         self._waiting: deque[_Place] = deque()
         self._is_serving = False
         self._few_alone = asyncio.Semaphore(MOST_ALONE)
+        self._few_waiting = asyncio.Semaphore(MOST_WAITING)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def join(self, job: Job) -> Outcome:
@@ -73,10 +80,7 @@ class Line:
         if len(self._waiting) >= LONGEST_LINE:
             raise Unavailable("The desk", retry_after_s=1)
         place = _Place(job, asyncio.get_running_loop().create_future())
-        self._waiting.append(place)
-        if not self._is_serving:
-            self._is_serving = True
-            self._begin(self._serve())
+        self._stand_in_line(place)
         try:
             async with asyncio.timeout(PATIENCE_S):
                 return await place.outcome
@@ -88,6 +92,12 @@ class Line:
         """Returns when everybody who waits has been served."""
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+    def _stand_in_line(self, place: _Place) -> None:
+        self._waiting.append(place)
+        if not self._is_serving:
+            self._is_serving = True
+            self._begin(self._serve())
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -115,7 +125,7 @@ class Line:
             await self._proposals.propose(jobs)
             settled = await self._settle_together(jobs)
             busy = [place for place in batch if settled.outcomes[place.job] is Again.BUSY]
-            self._serve_alone(busy, "busy")
+            self._serve_busy(busy)
             # The next batch need not wait until Redis and the viewers know of this one.
             self._begin(self._announce([place for place in batch if place not in busy], settled))
         except InDoubt as doubt:
@@ -150,32 +160,54 @@ class Line:
         else:
             self._serve_alone(places, "abandoned")
 
+    def _serve_busy(self, places: Sequence[_Place]) -> None:
+        for place in places:
+            self._begin(self._wait_for_row(place))
+
+    async def _wait_for_row(self, place: _Place) -> None:
+        """However long a row is held, those who wait for it leave room for who needs another one."""
+        if not self._few_waiting.locked():
+            metrics.SERVED_ALONE.labels("busy").inc()
+            async with self._few_waiting:
+                await self._serve_one(place, waits=True)
+            return
+        await asyncio.sleep(place.again_after_s)
+        place.again_after_s = min(2 * place.again_after_s, BUSY_AGAIN_AT_MOST_S)
+        if not place.outcome.done():
+            self._stand_in_line(place)
+
     def _serve_alone(self, places: Sequence[_Place], reason: str) -> None:
         for place in places:
             metrics.SERVED_ALONE.labels(reason).inc()
-            self._begin(self._serve_one(place))
+            self._begin(self._serve_in_turn(place))
 
-    async def _serve_one(self, place: _Place) -> None:
+    async def _serve_in_turn(self, place: _Place) -> None:
         async with self._few_alone:
-            if place.outcome.done():
-                return
-            try:
-                settled = await self._settle_one(place)
-            except InDoubt as doubt:
-                self._begin(self._find_out([place], doubt))
-            except SqlAway as error:
-                _fail([place], error)
-            except Exception as error:
-                place.fail(error)
+            await self._serve_one(place, waits=False)
+
+    async def _serve_one(self, place: _Place, *, waits: bool) -> None:
+        if place.outcome.done():
+            return
+        try:
+            settled = await self._settle_one(place, waits=waits)
+        except InDoubt as doubt:
+            self._begin(self._find_out([place], doubt))
+        except SqlAway as error:
+            _fail([place], error)
+        except Exception as error:
+            place.fail(error)
+        else:
+            if settled.outcomes[place.job] is Again.BUSY and not waits:
+                self._serve_busy([place])
             else:
                 await self._announce([place], settled)
 
-    async def _settle_one(self, place: _Place) -> Settled:
+    async def _settle_one(self, place: _Place, *, waits: bool) -> Settled:
         for attempt in range(ATTEMPTS):
             if place.outcome.done():
                 break
             try:
-                return await settle(self._ledger, [place.job], waits=True)
+                return await settle(self._ledger, [place.job], waits=waits)
             except DBAPIError as error:
                 if not is_conflict(error):
                     raise

@@ -268,6 +268,27 @@ async def test_a_row_that_another_process_holds_holds_up_only_who_needs_it(desk:
 
 
 @pytest.mark.parametrize("template", ["postgresql"], indirect=True)
+async def test_however_many_wait_for_a_row_that_is_held_the_others_do_not(desk: Desk) -> None:
+    """Nor does who needs a row that a short transaction holds."""
+    await open_lot(desk, lot_plan(slots=4))
+    for slot in ("A1", "A2"):
+        await reserve(desk, ReserveRequest(f"OLD {slot}", slot=f"here-{slot}"))
+    numbers = await slot_numbers(desk)
+    async with held_row(desk.database, numbers["here-A1"]):
+        crowd = [UnreserveRequest("OLD A1", "here-A1") for _ in range(30)]
+        waiting = [asyncio.create_task(unreserve(desk, one)) for one in crowd]
+        await asyncio.sleep(0)
+        async with held_row(desk.database, numbers["here-A2"]):
+            shortly = asyncio.create_task(unreserve(desk, UnreserveRequest("OLD A2", "here-A2")))
+            given = await asyncio.wait_for(outcomes(reserve(desk, ReserveRequest("A 3", lot="here"))), 1.5)
+            assert given == ["here-A3"]
+        assert (await asyncio.wait_for(shortly, 1.5)).slot == "here-A2"
+        assert not any(one.done() for one in waiting)
+    ended = await asyncio.gather(*waiting)
+    assert {one.reservation for one in ended} == {ended[0].reservation}
+
+
+@pytest.mark.parametrize("template", ["postgresql"], indirect=True)
 async def test_the_last_free_slot_is_waited_for_while_another_process_holds_it(desk: Desk) -> None:
     """A 404 is only true when nothing is free, and a row that is held may yet be let go."""
     await open_lot(desk, lot_plan(slots=1))
