@@ -1,7 +1,7 @@
 """The unreserves of one round: the slot becomes free and the fee is fixed, in one transaction."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.bookings import problems, records
@@ -87,16 +87,25 @@ async def _what_ends(
     holder: dict[str, Any] = {"slot_id": slot.slot_id, "entity": entity}
     if request.reservation is not None:
         holder["id"] = request.reservation
+    is_theirs = booking is not None and booking.entity == entity and request.reservation in (None, booking.id)
     if request.time is not None:
         before = await records.ended(round_.connection, **holder, ended_time_given=request.time)
-        if before is not None:
+        if before is not None and not (is_theirs and _may_be_meant(booking, before)):
             return await _repeat(round_, ending, before)
-    is_theirs = booking is not None and booking.entity == entity and request.reservation in (None, booking.id)
     if booking is None or not is_theirs:
         return await _repeat(round_, ending, await records.ended(round_.connection, **holder))
     if request.too_old(round_.now):
         return problems.invalid([FieldError("time", "lies more than 60 seconds in the past")])
     return booking
+
+
+def _may_be_meant(booking: Reservation | None, before: ReservationHistory) -> bool:
+    """Whether who ends something at the same time as ``before`` can mean the booking that runs.
+
+    Clients tell the time in whole seconds, so one that was made within a second after can. A later one
+    is not meant: the ending before it was sent again.
+    """
+    return booking is not None and booking.created_at < before.ended_at + timedelta(seconds=1)
 
 
 async def _repeat(round_: Round, ending: Ending, before: ReservationHistory | None) -> Outcome:

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.bookings import problems, records
 from app.bookings.desk import Desk, run_again_on_conflict
+from app.bookings.entity import as_compared
 from app.bookings.forms import ReserveRequest
 from app.bookings.jobs import Taking
 from app.bookings.results import Reserved
@@ -97,6 +98,7 @@ async def _reserve_named(desk: Desk, request: ReserveRequest) -> Reserved:
         seen = await run_again_on_conflict(look_up)
         if seen is not None and seen.state is State.FREE and not seen.lot_closed:
             return
+        await _refuse_holder(desk, named, request.entity)
         nearest = await nearest_like(desk, named)
         if seen is not None and (seen.state is State.CLOSED or seen.lot_closed):
             raise problems.slot_closed(named.identifier, nearest)
@@ -105,6 +107,18 @@ async def _reserve_named(desk: Desk, request: ReserveRequest) -> Reserved:
     reserved = await desk.served(Taking(request), look_again)
     assert isinstance(reserved, Reserved)
     return reserved
+
+
+async def _refuse_holder(desk: Desk, slot: records.SlotRow, entity: str) -> None:
+    """Who sends a request twice, or has a slot elsewhere, is told of that one and of no other."""
+    if not slot.lot_exclusive:
+        return
+    compared = as_compared(entity, plate=slot.entities_are_plates)
+    async with desk.database.look() as connection:
+        for held in await records.exclusive_of(connection, [compared]):
+            there = await records.slot_by(connection, id=held.slot_id)
+            assert there is not None
+            raise problems.entity_has_reservation(there.identifier, there.name, held.id)
 
 
 async def _refuse_wrong_fields(desk: Desk, request: ReserveRequest) -> None:

@@ -340,14 +340,14 @@ class Status:
     async def doubted(self) -> set[int]:
         """Lots of which Redis knew a higher version than it was told, since the last call."""
         try:
-            found = await self._redis.spop(DOUBTED_KEY, 1_000)
+            found: Any = await self._redis.spop(DOUBTED_KEY, 1_000)
         except ResponseError as error:
             if not is_spoiled(error):
                 raise
             log.error("status.spoiled", key=DOUBTED_KEY, error=str(error))
             await self._redis.delete(DOUBTED_KEY)
             return set()
-        return {_number(one) for one in found or ()} - {0}
+        return {int(one) for one in found or () if one.isdigit()}
 
     async def heads(self, lot_ids: Sequence[int]) -> dict[int, tuple[str, int]]:
         """For each lot its epoch and last sequence number; ``("", 0)`` where it is not built."""

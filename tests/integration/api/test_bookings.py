@@ -147,6 +147,29 @@ async def test_a_repeated_unreserve_answers_as_the_first_one_did(
     assert len(running.json()["slotDetails"]) == 1
 
 
+async def test_bookings_that_end_in_the_same_second_end_each(
+    timed_client: AsyncClient, clock: FixedClock
+) -> None:
+    """Clients tell the time in whole seconds: the second one is no repetition of the first."""
+    await put_slots(timed_client, 1)
+    ended = set()
+    for _ in range(3):
+        clock.advance(timedelta(milliseconds=200))
+        await timed_client.post(RESERVE, json={"entityIdentifier": "A 1"})
+        body = {"entityIdentifier": "A 1", "slot": "s0", "time": int(clock.now().timestamp())}
+        ended.add((await timed_client.post(UNRESERVE, json=body)).json()["reservation"])
+    assert len(ended) == 3
+    assert (await timed_client.get("/parking?status=reserved")).json()["slotDetails"] == []
+
+
+async def test_who_names_the_slot_that_it_holds_is_told_of_its_booking(client: AsyncClient) -> None:
+    await put_slots(client, 2)
+    body = {"entityIdentifier": "A 1", "slot": "s0"}
+    first = (await client.post(RESERVE, json=body)).json()
+    told = problem(await client.post(RESERVE, json=body), 409, "entity-has-reservation")
+    assert (told["slot"], told["reservation"]) == (first["slot"], first["reservation"])
+
+
 async def test_calculate_is_a_preview_or_says_what_a_booking_costs(
     timed_client: AsyncClient, clock: FixedClock
 ) -> None:

@@ -159,6 +159,8 @@ class CarPark:
         if request.slot is None:
             return expect_refused(answer, {"all-taken"})
         place = self.places[request.slot]
+        held = self._conflict(request.entity, self.lots[place.lot])
+        expect(held is None or not seen.alone, f"the entity has {held}")
         closed = place.state is State.CLOSED or self.lots[place.lot].closed
         types = {"slot-closed" if closed else "slot-taken"}
         expect_refused(answer, types if seen.alone else {"slot-closed", "slot-taken"})
@@ -187,6 +189,7 @@ class CarPark:
             given=request.entity.strip(),
             tariff=self.tariff(place.lot, place.kind.area),
             premium=place.kind.premium,
+            created_at=self.now,
             start_at=min(request.start or self.now, self.now + FREE_HOLD),
             until=request.until,
             arrived_at=self.now if request.arrived else None,
@@ -303,7 +306,10 @@ class CarPark:
             ),
             None,
         )
-        if told_before or stay is None:
+        # Times are told in whole seconds: what was booked within one after that ending can be meant.
+        last = max((one.ended_at for one in told_before), default=self.now)
+        is_meant = stay is not None and (not told_before or stay.created_at < last + timedelta(seconds=1))
+        if stay is None or not is_meant:
             return expect_ended(answer, told_before or ended)
         if request.time is not None and request.time < self.now - SKEW:
             return expect_wrong(answer, ["time"])

@@ -72,6 +72,7 @@ class Stay:
     given: str
     tariff: Tariff
     premium: bool
+    created_at: datetime
     start_at: datetime
     until: datetime | None
     arrived_at: datetime | None
