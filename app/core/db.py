@@ -259,7 +259,11 @@ def _sqlite_engine(url: str, stuck: StuckThreads, *, read_only: bool) -> AsyncEn
     engine = create_async_engine(
         url,
         hide_parameters=True,
-        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000},
+        connect_args={
+            "isolation_level": None,
+            "timeout": BUSY_TIMEOUT_MS / 1000,
+            "async_creator_fn": stuck.connect,
+        },
         **({} if read_only else {"poolclass": StaticPool}),
     )
 

@@ -1,26 +1,38 @@
-"""SQLite connections that were given up while their threads are stuck in a locked file."""
+"""Threads of SQLite's connections, some of which are stuck in a locked file when nobody wants them any more."""
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Thread
 from typing import Any
 from weakref import WeakSet
 
+import aiosqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.core.clock import monotonic_s
 
 ENDS_WITHIN_S = 12.0
 
 
 class StuckThreads:
-    """Lets go of them at once, and waits for them at the end.
+    """Lets go of connections at once, and waits for their threads at the end.
 
     The driver would wait ten seconds to close a connection whose thread waits for a lock, and whoever gave
     the reading up would wait with it.
     """
 
     def __init__(self) -> None:
-        self._ends: set[asyncio.Future[Any]] = set()
-        self._given_up: WeakSet[Any] = WeakSet()
+        self._threads: WeakSet[Thread] = WeakSet()
+
+    def connect(self, *arguments: Any, **named: Any) -> aiosqlite.Connection:
+        """As the driver does it; whatever becomes of the connection, its thread is known."""
+        connection = aiosqlite.connect(*arguments, **named)
+        thread = connection._thread  # noqa: SLF001
+        # A process that is told to end does not wait for a lock.
+        thread.daemon = True
+        self._threads.add(thread)
+        return connection
 
     def let_go_of(self, engine: AsyncEngine) -> None:
         """From now on connections of this engine that are given up close by themselves."""
@@ -38,16 +50,10 @@ class StuckThreads:
 
     async def ended(self) -> None:
         """Returns when all have ended, or when that takes too long."""
-        if self._ends:
-            await asyncio.wait(self._ends, timeout=ENDS_WITHIN_S)
+        until_s = monotonic_s() + ENDS_WITHIN_S
+        for thread in [one for one in self._threads if one.is_alive()]:
+            await asyncio.to_thread(thread.join, max(0.0, until_s - monotonic_s()))
 
-    def _let_go(self, connection: Any) -> None:
-        driver = connection.driver_connection
-        if driver in self._given_up:
-            # Its thread has been told to end, and would not answer a second time.
-            return
-        self._given_up.add(driver)
-        end: asyncio.Future[Any] | None = driver.stop()
-        if end is not None:
-            self._ends.add(end)
-            end.add_done_callback(self._ends.discard)
+    @staticmethod
+    def _let_go(connection: Any) -> None:
+        connection.driver_connection.stop()

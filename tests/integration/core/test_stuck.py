@@ -4,15 +4,13 @@ import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 
-import aiosqlite
-
 from app.core.stuck import ENDS_WITHIN_S, StuckThreads
 
 
 async def test_one_that_is_given_up_twice_is_waited_for_once(tmp_path: Path) -> None:
     """By whoever opened it and by the pool: its thread answers the first one only."""
     stuck = StuckThreads()
-    connection = SimpleNamespace(driver_connection=await aiosqlite.connect(tmp_path / "lotline.db"))
+    connection = SimpleNamespace(driver_connection=await stuck.connect(tmp_path / "lotline.db"))
     for _ in range(2):
         try:
             with stuck.unless_given_up(connection):
