@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.bookings.desk import Desk
 from app.core import log as logs
+from app.core import metrics
 from app.core.clock import monotonic_s
 from app.core.db import SqlAway, is_conflict
 from app.core.redis import REDIS_IS_GONE
@@ -26,6 +27,7 @@ REST_S = 0.25
 # Between two full batches: web processes get at SQLite's one lock.
 BETWEEN_BATCHES_S = 0.02
 WARN_EVERY_S = 30.0
+AFTER_A_FAULT_S = 1.0
 CLOSES_WITHIN_S = 1.0
 ENDS_WITHIN_S = 2.0
 # A duty does a little of its work, and says whether there is more of it at once.
@@ -128,8 +130,12 @@ async def _again_and_again(duty: Duty, rest_s: float, outage: Outage) -> None:
             log.info("worker.try_again", duty=name, reason=type(reason).__name__)
         except (*REDIS_IS_GONE, SqlAway) as error:
             outage.lasts(name, error)
-        except DBAPIError as error:
-            if not is_conflict(error):
-                raise
-            log.info("worker.try_again", duty=name, reason=repr(error.orig))
+        except Exception as error:
+            if isinstance(error, DBAPIError) and is_conflict(error):
+                log.info("worker.try_again", duty=name, reason=repr(error.orig))
+            else:
+                # One that has a fault ends none of the others, and what it met may be gone the next time.
+                metrics.WORKER_FAILURES.labels(name).inc()
+                log.exception("worker.duty_failed", duty=name)
+                await asyncio.sleep(AFTER_A_FAULT_S)
         await asyncio.sleep(BETWEEN_BATCHES_S if is_busy else rest_s)

@@ -237,6 +237,7 @@ async def _slot_panel(request: Request, layout: Layout, slot: LaidSlot, **said: 
         day=day,
         idempotency_key=new_id(),
         version=version,
+        reservation=reservation or "",
         away=False,
         tag=", ".join(filter(None, [running.entity_given if running else "", over])),
         alert=over,

@@ -6,14 +6,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.attendant import desk_page, views
-from app.bookings import attend, problems
+from app.bookings import attend
 from app.bookings.desk import Desk
 from app.bookings.entity import what_is_wrong
-from app.bookings.forms import ReserveRequest, form_key
+from app.bookings.forms import IdempotencyKey, ReserveRequest, form_key
 from app.bookings.paths import lot_in_path, slot_in_path
-from app.bookings.queries import slot_version
 from app.bookings.reserve import reserve
-from app.bookings.unreserve import release
+from app.bookings.unreserve import release_seen
 from app.core.errors import Problem
 from app.core.forms import read_form
 from app.core.parts import part
@@ -91,26 +90,23 @@ class _WrongPlate(ValueError):
 
 
 async def _check_in(desk: Desk, slot: LaidSlot, sent: dict[str, str]) -> str:
-    await attend.check_in(desk, slot.id, _version(sent))
+    await attend.check_in(desk, slot.id, _version(sent), _key(sent, slot, "check-in"))
     return "Checked in."
 
 
 async def _close(desk: Desk, slot: LaidSlot, sent: dict[str, str]) -> str:
-    await attend.close_slot(desk, slot.id, _version(sent))
+    await attend.close_slot(desk, slot.id, _version(sent), _key(sent, slot, "close"))
     return f"{slot.name} is closed."
 
 
 async def _open(desk: Desk, slot: LaidSlot, sent: dict[str, str]) -> str:
-    await attend.open_slot(desk, slot.id, _version(sent))
+    await attend.open_slot(desk, slot.id, _version(sent), _key(sent, slot, "open"))
     return f"{slot.name} is open."
 
 
 async def _release(desk: Desk, slot: LaidSlot, sent: dict[str, str]) -> str:
-    async with desk.database.look() as connection:
-        _, version, reservation = await slot_version(connection, slot.id)
-    if reservation is None or version != _version(sent):
-        raise problems.changed_meanwhile(slot.identifier)
-    done = await release(desk, reservation)
+    key = _key(sent, slot, "release")
+    done = await release_seen(desk, sent.get("reservation", ""), (slot.id, _version(sent)), key)
     return (
         f"Released, {done.fee.money.text()} to pay." if done.fee.amount_minor else "Released, nothing to pay."
     )
@@ -126,7 +122,7 @@ async def _walk_in(desk: Desk, slot: LaidSlot, sent: dict[str, str]) -> str:
             slot=slot.identifier,
             source="attendant",
             arrived=True,
-            idempotency=form_key(sent, slot.identifier),
+            idempotency=_key(sent, slot, "walk-in"),
         )
         await reserve(desk, request)
     except Problem as problem:
@@ -143,6 +139,10 @@ _ACTS: dict[str, Act] = {
     "release": _release,
     "walk-in": _walk_in,
 }
+
+
+def _key(sent: dict[str, str], slot: LaidSlot, action: str) -> IdempotencyKey | None:
+    return form_key(sent, f"{slot.identifier} {action}")
 
 
 def _version(sent: dict[str, str]) -> int:

@@ -229,7 +229,8 @@ class SlotPanel:
     `alert` stands at the right of the name ("47 min over"), `owes` is the amount to be paid, empty for none;
     `tag` stands beside the name on the map ("HKR 4821, 47 min over").
     `conflict` is what happened meanwhile (answer 409); the panel then shows the slot as it is now.
-    `notice` says what was just done. `version` goes back with each action: nobody acts on an old state.
+    `notice` says what was just done. `version` and `reservation`, empty for none, go back with each action:
+    nobody acts on an old state.
     `away`: only the state is known for the moment, nothing can be done, and the panel asks again.
     """
 
@@ -243,6 +244,7 @@ class SlotPanel:
     day: Day | None
     idempotency_key: str
     version: int
+    reservation: str = ""
     away: bool = False
     alert: str = ""
     tag: str = ""

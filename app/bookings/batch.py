@@ -15,7 +15,7 @@ from app.core.db import CommitUnknown
 from app.core.ids import new_id
 
 log = structlog.get_logger()
-_ACTIONS = {Taking: "reserve", Ending: "unreserve"}
+_ACTIONS = {Taking: "reserve", Ending: "unreserve", Moving: "attend"}
 
 
 @dataclass(frozen=True)
@@ -104,4 +104,6 @@ async def _kept(round_: Round, job: Job, row: Any) -> Outcome:
         return problems.key_used_for_another_request()
     if isinstance(job, Taking):
         return Done(await takings.replay(round_, row["answer"]), fresh=False)
+    if isinstance(job, Moving):
+        return Done(None, fresh=False)
     return Done(await endings.replay(round_, row["answer"]), fresh=False)

@@ -65,7 +65,11 @@ async def _locked_slots(round_: Round, endings: Sequence[Ending]) -> dict[Ending
             row = numbered.get(by_id[ending.reservation].slot_id)
         else:
             before = await records.ended(connection, id=ending.reservation)
-            round_.outcomes[ending] = await _repeat(round_, ending, before)
+            round_.outcomes[ending] = (
+                await _repeat(round_, ending, before)
+                if ending.seen is None
+                else problems.changed_meanwhile(ending.reservation or "")
+            )
             continue
         if row is None:
             round_.outcomes[ending] = Again.BUSY
@@ -80,6 +84,8 @@ async def _what_ends(
     """The booking that is to end, or what is answered without ending one."""
     request = ending.request
     if request is None:
+        if ending.seen not in (None, (slot.slot_id, slot.version)):
+            return problems.changed_meanwhile(slot.identifier)
         return booking if booking is not None and booking.id == ending.reservation else Again.LOST
     if errors := request.wrong_fields(round_.now):
         return problems.invalid(errors)

@@ -39,14 +39,19 @@ class Taking:
 
 @dataclass(eq=False)
 class Ending:
-    """An unreserve: as it was asked for, or of the booking ``reservation`` by who may end it."""
+    """An unreserve: as it was asked for, or of the booking ``reservation`` by who may end it.
+
+    ``seen``: number and version of the slot on the screen, where nobody is to end what has changed since.
+    """
 
     request: UnreserveRequest | None = None
     reservation: str | None = None
+    seen: tuple[int, int] | None = None
+    idempotency: IdempotencyKey | None = None
 
     @property
     def key(self) -> IdempotencyKey | None:
-        return self.request.idempotency if self.request is not None else None
+        return self.request.idempotency if self.request is not None else self.idempotency
 
     @property
     def time_given(self) -> datetime | None:
@@ -61,10 +66,7 @@ class Moving:
     version: int
     expected: State
     target: State
-
-    @property
-    def key(self) -> IdempotencyKey | None:
-        return None
+    key: IdempotencyKey | None = None
 
 
 Job = Taking | Ending | Moving

@@ -242,7 +242,8 @@ def _not_needed(places: Sequence[_Place], settled: Settled) -> list[Taking]:
 
 
 def _fail(places: Sequence[_Place], error: Exception) -> None:
-    # Answers first: where the log goes may be full.
     for place in places:
-        place.fail(Unavailable("The database"))
+        refusal = Unavailable("The database")
+        refusal.__cause__ = error
+        place.fail(refusal)
     log.error("sql.away", error=repr(error), waiting=len(places))

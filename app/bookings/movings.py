@@ -24,10 +24,11 @@ async def move(round_: Round, movings: Sequence[Moving]) -> None:
             first[slot.slot_id] = moving
     moved = await round_.move([_move(moving, slots[slot_id]) for slot_id, moving in first.items()], slots)
     for slot_id, moving in first.items():
-        is_moved = slot_id in moved
-        round_.outcomes[moving] = (
-            Done(None) if is_moved else problems.changed_meanwhile(slots[slot_id].identifier)
-        )
+        if slot_id in moved:
+            round_.outcomes[moving] = Done(None)
+            round_.keep_answer(moving, {})
+        else:
+            round_.outcomes[moving] = problems.changed_meanwhile(slots[slot_id].identifier)
     arrived = [slots[one].reservation_id for one in moved if first[one].target is State.OCCUPIED]
     await records.note_arrivals(round_.connection, [one for one in arrived if one is not None], round_.now)
 

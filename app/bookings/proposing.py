@@ -67,10 +67,9 @@ class Proposals:
             self._layouts.forget(lot.lot_id)
             metrics.PICKED_BY_SQL.labels(type(reason).__name__).inc(len(takings))
             return
-        except REDIS_IS_GONE as error:
+        except REDIS_IS_GONE:
             metrics.REDIS_FAULTS.labels("propose").inc()
             metrics.PICKED_BY_SQL.labels("redis-gone").inc(len(takings))
-            log.warning("status.redis_gone", step="propose", lot=lot.lot_id, error=repr(error))
             return
         for taking, proposal in zip(takings, proposals, strict=False):
             taking.proposal = proposal

@@ -26,9 +26,8 @@ async def publish(status: Status, ledger: Ledger, moved: Iterable[Moved]) -> Non
             await _apply(status, lot, changes)
         except (NotBuilt, OtherOrder) as reason:
             log.info("status.apply_left_to_relay", lot=lot.lot_id, reason=type(reason).__name__)
-        except REDIS_IS_GONE as error:
+        except REDIS_IS_GONE:
             metrics.REDIS_FAULTS.labels("apply").inc()
-            log.warning("status.redis_gone", step="apply", lot=lot.lot_id, error=repr(error))
         else:
             ledger.applied.extend(one.outbox_id for one in changes if one.outbox_id)
 

@@ -1,7 +1,7 @@
 """Unreserve: the slot becomes free and the fee is fixed."""
 
 from app.bookings.desk import Desk
-from app.bookings.forms import UnreserveRequest
+from app.bookings.forms import IdempotencyKey, UnreserveRequest
 from app.bookings.jobs import Ending
 from app.bookings.results import Released
 from app.core import metrics
@@ -21,6 +21,18 @@ async def unreserve(desk: Desk, request: UnreserveRequest) -> Released:
 async def release(desk: Desk, reservation: str) -> Released:
     """Ends the booking with this identifier, for who may do so; repeated, it answers the same."""
     return await _end(desk, Ending(reservation=reservation))
+
+
+async def release_seen(
+    desk: Desk, reservation: str, seen: tuple[int, int], key: IdempotencyKey | None
+) -> Released:
+    """Ends a booking for who saw its slot, with this number, at this version.
+
+    Repeated under its key, it answers the same.
+
+    Raises a Problem: 409 where the slot has changed since, and as ``unreserve``.
+    """
+    return await _end(desk, Ending(reservation=reservation, seen=seen, idempotency=key))
 
 
 async def _end(desk: Desk, ending: Ending) -> Released:

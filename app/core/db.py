@@ -153,6 +153,8 @@ class Database:
                     raise
                 with suppress(DBAPIError, OSError, TimeoutError):
                     await connection.invalidate()
+                if _is_full(error):
+                    raise SqlAway(str(error)) from error
                 raise CommitUnknown(str(error)) from error
 
     @contextmanager
@@ -208,6 +210,11 @@ def _locked_is_away() -> Iterator[None]:
 def _hangs(error: Exception) -> bool:
     """Whether time was lost with waiting; a server that refuses at once costs nothing to ask again."""
     return isinstance(error, TimeoutError) or isinstance(getattr(error, "orig", None), TimeoutError)
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether SQLite found no room for what it was to commit: then nothing of it is there."""
+    return getattr(getattr(error, "orig", None), "sqlite_errorname", "") == "SQLITE_FULL"
 
 
 def _is_away(error: DBAPIError) -> bool:

@@ -1,11 +1,64 @@
 """Structured logs: JSON lines, or coloured ones on a terminal."""
 
+import atexit
+import functools
 import logging
+import queue
 import sys
+import threading
+from typing import TextIO
 
 import structlog
 
+from app.core import metrics
 
+# Lines that may wait while nobody reads them; later ones are dropped, and counted.
+LONGEST_QUEUE = 10_000
+WRITTEN_WITHIN_S = 1.0
+
+
+class Outlet:
+    """Writes lines to a stream in a thread of its own: whoever logs never waits, and never fails.
+
+    A pipe that nobody reads, or a full disk, would otherwise hold up a process that has bookings to make.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lines: queue.Queue[str | None] = queue.Queue(LONGEST_QUEUE)
+        self._writer = threading.Thread(target=self._write, name="log", daemon=True)
+        self._writer.start()
+
+    def write(self, text: str) -> int:
+        """Takes the text; drops it where too much waits."""
+        try:
+            self._lines.put_nowait(text)
+        except queue.Full:
+            metrics.LOG_LINES_DROPPED.inc()
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing waits for what is written by and by."""
+
+    def close(self) -> None:
+        """Writes what waits, as far as that is quickly done."""
+        try:
+            self._lines.put_nowait(None)
+        except queue.Full:
+            return
+        self._writer.join(WRITTEN_WITHIN_S)
+
+    def _write(self) -> None:
+        while (text := self._lines.get()) is not None:
+            try:
+                self._stream.write(text)
+                if self._lines.empty():
+                    self._stream.flush()
+            except (OSError, ValueError):
+                metrics.LOG_LINES_DROPPED.inc()
+
+
+@functools.cache
 def configure() -> None:
     """Sets up the logs of this process, those of libraries included."""
     shared: list[structlog.typing.Processor] = [
@@ -19,10 +72,16 @@ def configure() -> None:
         if on_terminal
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
+    outlet = Outlet(sys.stderr)
+    atexit.register(outlet.close)
     structlog.configure(
         processors=[*shared, *final],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(outlet),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    logging.basicConfig(
+        level=logging.WARNING,
+        handlers=[logging.StreamHandler(outlet)],
+        format="%(levelname)s %(name)s %(message)s",
+    )

@@ -28,6 +28,9 @@ PICKED_BY_SQL = Counter(
     registry=REGISTRY,
 )
 REDIS_FAULTS = Counter("lotline_redis_faults_total", "Redis did not answer", ["step"], registry=REGISTRY)
+LOG_LINES_DROPPED = Counter(
+    "lotline_log_lines_dropped_total", "Lines of the log that could not be written", registry=REGISTRY
+)
 BATCH_SIZE = Histogram(
     "lotline_batch_size",
     "Requests that went together in one transaction",
@@ -61,6 +64,9 @@ LEASES_EXPIRED = Counter(
 REBUILDS = Counter("lotline_rebuilds_total", "Lots whose status was rebuilt", registry=REGISTRY)
 RELAYED = Counter(
     "lotline_relayed_rows_total", "Changes that another process had left in the outbox", registry=REGISTRY
+)
+WORKER_FAILURES = Counter(
+    "lotline_worker_failures_total", "Tries of a duty that ended with a fault", ["duty"], registry=REGISTRY
 )
 LOTS_SCRUBBED = Counter(
     "lotline_lots_scrubbed_total", "Lots whose status was compared with SQL", registry=REGISTRY

@@ -1,19 +1,22 @@
 """The way into Redis: one client a process, scripts loaded once, faults told apart from answers."""
 
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Any
 
+import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from app.core.clock import monotonic_s
 
+log = structlog.get_logger()
 REDIS_IS_GONE = (RedisError, OSError, TimeoutError)
 CONNECT_TIMEOUT_S = 0.5
 SOCKET_TIMEOUT_S = 1.0
@@ -48,6 +51,7 @@ class Patience:
     def __init__(self, rest_s: float = REST_S) -> None:
         self._rest_s = rest_s
         self._until = 0.0
+        self._is_gone = False
 
     @asynccontextmanager
     async def asking(self) -> AsyncIterator[None]:
@@ -56,9 +60,23 @@ class Patience:
             raise RedisError("Redis did not answer a moment ago")
         try:
             yield
-        except (TimeoutError, RedisTimeout):
-            self._until = monotonic_s() + self._rest_s
+        except REDIS_IS_GONE as error:
+            if isinstance(error, TimeoutError | RedisTimeout):
+                self._until = monotonic_s() + self._rest_s
+            if not isinstance(error, ResponseError):
+                self._notes(is_gone=True, error=repr(error))
             raise
+        self._notes(is_gone=False)
+
+    def _notes(self, *, is_gone: bool, **facts: str) -> None:
+        """The log hears of it once, not with each of hundreds of requests a second."""
+        if is_gone is not self._is_gone:
+            log.log(
+                logging.WARNING if is_gone else logging.INFO,
+                f"redis.{'gone' if is_gone else 'back'}",
+                **facts,
+            )
+        self._is_gone = is_gone
 
 
 class Script:

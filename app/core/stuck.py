@@ -1,4 +1,4 @@
-"""Threads of SQLite's connections, some of which are stuck in a locked file when nobody wants them any more."""
+"""Threads of SQLite connections: some are stuck in a locked file when nobody wants them any more."""
 
 import asyncio
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ class StuckThreads:
     def connect(self, *arguments: Any, **named: Any) -> aiosqlite.Connection:
         """As the driver does it; whatever becomes of the connection, its thread is known."""
         connection = aiosqlite.connect(*arguments, **named)
-        thread = connection._thread  # noqa: SLF001
+        thread = connection._thread
         # A process that is told to end does not wait for a lock.
         thread.daemon = True
         self._threads.add(thread)

@@ -1,7 +1,7 @@
 """The outbox's relay: Redis is told what a process committed and could not tell it itself."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import structlog
 from sqlalchemy import delete, func, select
@@ -80,10 +80,23 @@ async def relay_slots(database: Database, status: Status, lot_id: int, slot_ids:
     if lot is None:
         return
     changes = [SlotChange(row.rank, row.version, row.class_number, State(row.state)) for row in states]
+    key = LotKey(lot_id, lot.order_version)
     try:
-        await status.apply(LotKey(lot_id, lot.order_version), changes)
-    except (NotBuilt, OtherOrder):
+        await status.apply(key, changes)
+    except NotBuilt:
+        # Mostly another epoch is in force, and the lot is built in it.
+        await _apply_or_rebuild(database, status, key, changes)
+    except OtherOrder:
         await rebuild_lot(database, status, lot_id)
+
+
+async def _apply_or_rebuild(
+    database: Database, status: Status, lot: LotKey, changes: Sequence[SlotChange]
+) -> None:
+    try:
+        await status.apply(lot, changes)
+    except (NotBuilt, OtherOrder):
+        await rebuild_lot(database, status, lot.lot_id)
 
 
 async def _end(database: Database, ids: Collection[int]) -> int:

@@ -16,6 +16,7 @@ import pytest
 from app.bookings.desk import Desk
 from app.bookings.forms import ReserveRequest
 from app.bookings.reserve import reserve
+from app.core import metrics
 from app.core.migrate import upgrade_url
 from app.launch import embedded_redis
 from app.lifespan import opened_desk
@@ -26,6 +27,7 @@ from tests.integration.lots import open_lot
 from tests.integration.outages import LockedFile, Outage, postgresql
 from tests.integration.slots.test_relay import desk_without_redis, outbox
 from tests.integration.slots.working import is_true, until
+from workers import duties
 
 ENDS_WITHIN_S = 4.0
 AWAY_S = 2.0
@@ -220,3 +222,31 @@ async def test_a_worker_tells_its_metrics_and_two_with_one_port_both_work(
         assert "lotline_outbox_lag_seconds" in measured(port)
         assert end(second) < ENDS_WITHIN_S
         assert end(first) < ENDS_WITHIN_S
+
+
+async def test_a_duty_with_a_fault_ends_neither_itself_nor_the_others(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    did: list[str] = []
+    monkeypatch.setattr(duties, "AFTER_A_FAULT_S", 0.0)
+
+    async def faulty() -> bool:
+        did.append("faulty")
+        raise ValueError("a fault")
+
+    async def sound() -> bool:
+        did.append("sound")
+        return False
+
+    before = metrics.WORKER_FAILURES.labels("faulty")._value.get()
+    settings = Settings.from_environment({"DATABASE_URL": database_url, "REDIS_URL": redis_url})
+    stop = asyncio.Event()
+    working = asyncio.create_task(duties.run(settings, stop, lambda desk, _: (faulty, sound), 0.01))
+
+    async def both_again() -> bool:
+        return min(did.count("faulty"), did.count("sound")) > 2
+
+    await until(both_again)
+    stop.set()
+    await working
+    assert metrics.WORKER_FAILURES.labels("faulty")._value.get() > before + 2

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import CapturingLogger
 
 from app.core import pulse as pulse_module
 from app.core.pulse import Pulse
@@ -129,8 +130,9 @@ async def test_a_question_that_is_never_answered_is_put_anew() -> None:
         assert not never.is_set()
 
 
-async def test_a_refusal_is_heard_at_once_and_said_once(capsys: pytest.CaptureFixture[str]) -> None:
-    other = Other()
+async def test_a_refusal_is_heard_at_once_and_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    other, said = Other(), CapturingLogger()
+    monkeypatch.setattr(pulse_module, "log", said)
     async with felt(other) as pulse:
         other.refuses = True
         await until(lambda: not pulse.is_felt, other)
@@ -138,5 +140,4 @@ async def test_a_refusal_is_heard_at_once_and_said_once(capsys: pytest.CaptureFi
             await asked_again(other)
         other.refuses = False
         await until(lambda: pulse.is_felt, other)
-    said = capsys.readouterr().out
-    assert (said.count("sql.away"), said.count("sql.back")) == (1, 1)
+    assert [one.args for one in said.calls] == [("sql.away",), ("sql.back",)]
