@@ -12,7 +12,7 @@ from tests.chaos.steps.trials import Trial
 from tests.chaos.steps.trying import ASKED, BEFORE, NEXT
 from tests.chaos.truth import Truth, violations
 
-_UNAVAILABLE = "unavailable"
+_UNAVAILABLE, _IN_FLIGHT = "unavailable", "request-in-flight"
 _LOOKED_UP = (table.KEY_IN_FLIGHT, table.FIND_THE_LOT, table.FIND_THE_SLOT)
 
 
@@ -78,9 +78,14 @@ def _told_at_once(trial: Trial, kind: Kind) -> Iterable[str]:
 
 
 def _may_be_unknown(trial: Trial, told: Answer, kind: Kind) -> bool:
-    """A look-up is not tried again; SQLite, which has no connection to lose, neither; and nothing twice."""
+    """A look-up is not tried again; SQLite, which has no connection to lose, neither; and nothing twice.
+
+    PostgreSQL notices a moment later that a connection was cut, and keeps the key of its request until then.
+    """
     if trial.cell.fault.hits_redis or told.outcome is not Outcome.UNKNOWN:
         return False
+    if told.refusal == _IN_FLIGHT:
+        return kind is Kind.POSTGRESQL
     if trial.cell.protocol.given is not None:
         return True
     is_once = kind is Kind.SQLITE or trial.cell.step in _LOOKED_UP
