@@ -159,6 +159,22 @@ def _model_form(kind: Kind) -> Form:
     )
 
 
+def _steps_form(kind: Kind) -> Form:
+    return Form(
+        name="steps",
+        title="a crash at every named step × kill, SQL error, Redis timeout, reply lost",
+        kind=kind,
+        promise="every cell tried, all of them right",
+        counted="cells",
+        goal=1,
+        least_s=30,
+        slice_s=30,
+        run=partial(trials.try_every_step, kind),
+        tells=lambda sums: f"{sums['right']:,.0f} of {sums['cells']:,.0f} cells right",
+        violations="wrong",
+    )
+
+
 _CLOCKS = Form(
     name="clocks",
     title="clocks of the processes ± 10 minutes",
@@ -178,6 +194,7 @@ FORMS = (
     *(_race_form(kind) for kind in Kind),
     *(_broken_form(kind, variant) for variant in broken.VARIANTS for kind in Kind),
     *(_kills_form(kind) for kind in Kind),
+    *(_steps_form(kind) for kind in Kind),
     *(_replies_form(kind, _OF_REDIS, partial(trials.lose_replies_of_redis, kind)) for kind in Kind),
     _replies_form(POSTGRESQL, _OF_SQL, trials.lose_replies_of_sql),
     *(_redis_loss_form(kind, lots=20, within_s=5, goal=30, least_s=60) for kind in Kind),

@@ -18,6 +18,8 @@ from tests.chaos.region import opened_region
 from tests.chaos.replies import lose_replies, town_behind_redis_proxy, town_behind_sql_proxy
 from tests.chaos.sabotage import drop_the_index
 from tests.chaos.site import Kind, Site
+from tests.chaos.steps.report import Score, wrong
+from tests.chaos.steps.whole import try_table
 from tests.chaos.town import opened_town
 
 NO_END = 10**9
@@ -140,3 +142,11 @@ async def follow_model(kind: Kind, trial: Trial) -> Result:
         # It has an event loop of its own.
         done = await asyncio.to_thread(explore_for, base.url, trial.folder, trial.seed, trial.seconds)
     return Result([], done)
+
+
+async def try_every_step(kind: Kind, trial: Trial) -> Result:
+    tried = await try_table(trial.site, kind, trial.folder, each=True)
+    score = Score(tried)
+    return Result(
+        [Violation("wrong", line) for line in wrong(tried)], {"cells": score.tried, "right": score.right}
+    )

@@ -23,8 +23,16 @@ class Score:
         return f"{sum(cells)}/{len(cells)}" if cells else "–"
 
     @property
+    def tried(self) -> int:
+        return len(self._right)
+
+    @property
+    def right(self) -> int:
+        return sum(self._right.values())
+
+    @property
     def total(self) -> str:
-        return f"{sum(self._right.values())} of {len(self._right)} cells are right"
+        return f"{self.right} of {self.tried} cells are right"
 
 
 def summary(score: Score) -> list[str]:
