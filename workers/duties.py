@@ -121,6 +121,8 @@ async def _do_all(duties: Sequence[Duty], rest_s: float, outage: Outage) -> None
 
 async def _again_and_again(duty: Duty, rest_s: float, outage: Outage) -> None:
     name = getattr(duty, "__name__", repr(duty))
+    # A metric that should stay 0 has to be there to be seen.
+    metrics.WORKER_FAILURES.labels(name)
     while True:
         is_busy = False
         try:

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from app.bookings import answers, batches, endings, movings, problems, records, takings
 from app.bookings.jobs import Again, Done, Ending, Job, Moving, Outcome, Taking
 from app.bookings.ledger import Ledger, drained
@@ -14,7 +12,6 @@ from app.bookings.round import Round
 from app.core.db import CommitUnknown
 from app.core.ids import new_id
 
-log = structlog.get_logger()
 _ACTIONS = {Taking: "reserve", Ending: "unreserve", Moving: "attend"}
 
 

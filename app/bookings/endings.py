@@ -8,7 +8,7 @@ from app.bookings import problems, records
 from app.bookings.entity import as_compared
 from app.bookings.jobs import Again, Done, Ending, Outcome
 from app.bookings.models import Reservation, ReservationHistory
-from app.bookings.records import Move, SlotRow
+from app.bookings.records import Lock, Move, SlotRow
 from app.bookings.results import Released
 from app.bookings.round import Round
 from app.core.errors import FieldError
@@ -54,22 +54,23 @@ async def _locked_slots(round_: Round, endings: Sequence[Ending]) -> dict[Ending
         *await records.slots_by_id(connection, ids, round_.lock),
     ]
     named, numbered = {row.identifier: row for row in rows}, {row.slot_id: row for row in rows}
+    held = await records.slots_by_name(connection, [one for one in names if one not in named], Lock.NONE)
+    busy = {row.identifier for row in held}
     found: dict[Ending, SlotRow] = {}
     for ending in endings:
         if ending.request is not None:
             row = named.get(ending.request.slot)
-            if row is None and await records.slot_by(connection, identifier=ending.request.slot) is None:
+            if row is None and ending.request.slot not in busy:
                 round_.outcomes[ending] = problems.no_such_slot(ending.request.slot)
                 continue
         elif ending.reservation in by_id:
             row = numbered.get(by_id[ending.reservation].slot_id)
+        elif ending.seen is not None:
+            round_.outcomes[ending] = problems.changed_meanwhile("The slot")
+            continue
         else:
             before = await records.ended(connection, id=ending.reservation)
-            round_.outcomes[ending] = (
-                await _repeat(round_, ending, before)
-                if ending.seen is None
-                else problems.changed_meanwhile(ending.reservation or "")
-            )
+            round_.outcomes[ending] = await _repeat(round_, ending, before)
             continue
         if row is None:
             round_.outcomes[ending] = Again.BUSY

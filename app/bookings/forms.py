@@ -40,13 +40,13 @@ def billed_from(start: datetime | None, now: datetime) -> datetime:
     return min(start or now, now + FREE_HOLD)
 
 
-def form_key(sent: Mapping[str, str], slot: str) -> IdempotencyKey | None:
-    """The key that a slot's form carries as ``idempotency_key``: sent twice, it books once."""
+def form_key(sent: Mapping[str, str], what: str) -> IdempotencyKey | None:
+    """The key that a form carries as ``idempotency_key``: sent twice, it does once ``what`` it asks for."""
     key = sent.get("idempotency_key", "")
     if not 1 <= len(key) <= LONGEST_FORM_KEY:
         return None
     rest = sorted((name, value) for name, value in sent.items() if name != "idempotency_key")
-    rest.append(("", slot))
+    rest.append(("", what))
     digest = hashlib.sha256(repr(rest).encode()).hexdigest()
     return IdempotencyKey("browser", key, digest, waits=True)
 

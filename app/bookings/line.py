@@ -32,7 +32,7 @@ MOST_ALONE = 3
 MOST_WAITING = 3
 # Who finds a row held and nobody's place free tries again so soon, and then half as often each time.
 BUSY_AGAIN_S = 0.02
-BUSY_AGAIN_AT_MOST_S = 0.25
+BUSY_AGAIN_AT_MOST_S = 1.0
 ATTEMPTS = 5
 # A client that waits for longer has given up.
 PATIENCE_S = 9.0
@@ -68,6 +68,7 @@ class Line:
         self._publish = publish
         self._waiting: deque[_Place] = deque()
         self._is_serving = False
+        self._resting = 0
         self._few_alone = asyncio.Semaphore(MOST_ALONE)
         self._few_waiting = asyncio.Semaphore(MOST_WAITING)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -77,7 +78,7 @@ class Line:
 
         Raises Unavailable where SQL can't be reached, too many wait, or it lasts longer than ``PATIENCE_S``.
         """
-        if len(self._waiting) >= LONGEST_LINE:
+        if len(self._waiting) + self._resting >= LONGEST_LINE:
             raise Unavailable("The desk", retry_after_s=1)
         place = _Place(job, asyncio.get_running_loop().create_future())
         self._stand_in_line(place)
@@ -171,7 +172,11 @@ class Line:
             async with self._few_waiting:
                 await self._serve_one(place, waits=True)
             return
-        await asyncio.sleep(place.again_after_s)
+        self._resting += 1
+        try:
+            await asyncio.sleep(place.again_after_s)
+        finally:
+            self._resting -= 1
         place.again_after_s = min(2 * place.again_after_s, BUSY_AGAIN_AT_MOST_S)
         if not place.outcome.done():
             self._stand_in_line(place)

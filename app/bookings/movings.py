@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from app.bookings import problems, records
-from app.bookings.jobs import Again, Done, Moving, Outcome
-from app.bookings.records import Move, SlotRow
+from app.bookings.jobs import Again, Done, Moving
+from app.bookings.records import Lock, Move, SlotRow
 from app.bookings.round import Round
 from app.slots.models import State
 
@@ -13,11 +13,14 @@ async def move(round_: Round, movings: Sequence[Moving]) -> None:
     """Gives every moving an outcome."""
     ids = sorted({moving.slot_id for moving in movings})
     slots = {row.slot_id: row for row in await records.slots_by_id(round_.connection, ids, round_.lock)}
+    held = await records.slots_by_id(round_.connection, [one for one in ids if one not in slots], Lock.NONE)
+    busy = {row.slot_id for row in held}
     first: dict[int, Moving] = {}
     for moving in movings:
         slot = slots.get(moving.slot_id)
         if slot is None:
-            round_.outcomes[moving] = await _none_there(round_, moving)
+            is_there = moving.slot_id in busy
+            round_.outcomes[moving] = Again.BUSY if is_there else problems.no_such_slot(str(moving.slot_id))
         elif slot.slot_id in first or (slot.version, slot.state) != (moving.version, moving.expected):
             round_.outcomes[moving] = problems.changed_meanwhile(slot.identifier)
         else:
@@ -31,11 +34,6 @@ async def move(round_: Round, movings: Sequence[Moving]) -> None:
             round_.outcomes[moving] = problems.changed_meanwhile(slots[slot_id].identifier)
     arrived = [slots[one].reservation_id for one in moved if first[one].target is State.OCCUPIED]
     await records.note_arrivals(round_.connection, [one for one in arrived if one is not None], round_.now)
-
-
-async def _none_there(round_: Round, moving: Moving) -> Outcome:
-    exists = await records.slot_by(round_.connection, id=moving.slot_id) is not None
-    return Again.BUSY if exists else problems.no_such_slot(str(moving.slot_id))
 
 
 def _move(moving: Moving, slot: SlotRow) -> Move:

@@ -4,8 +4,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-import structlog
-
 from app.bookings.jobs import Job, Taking
 from app.core import metrics
 from app.core.redis import REDIS_IS_GONE
@@ -13,7 +11,6 @@ from app.slots.lagging import Lagging
 from app.slots.layout import Layouts
 from app.slots.status import LotKey, NotBuilt, OtherOrder, Status
 
-log = structlog.get_logger()
 Groups = tuple[tuple[int, ...], ...]
 
 
@@ -44,7 +41,7 @@ class Proposals:
         for lot, ranks in by_lot.items():
             try:
                 await self._status.release(lot, ranks)
-            except REDIS_IS_GONE:
+            except (NotBuilt, *REDIS_IS_GONE):
                 metrics.REDIS_FAULTS.labels("release").inc()
 
     async def _groups(self, taking: Taking) -> Groups | None:

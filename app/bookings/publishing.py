@@ -23,19 +23,11 @@ async def publish(status: Status, ledger: Ledger, moved: Iterable[Moved]) -> Non
         by_lot.setdefault(LotKey(one.lot_id, one.order_version), []).append(one)
     for lot, changes in by_lot.items():
         try:
-            await _apply(status, lot, changes)
+            slots = [SlotChange(one.rank, one.version, one.class_number, one.state) for one in changes]
+            await status.tell(lot, slots)
         except (NotBuilt, OtherOrder) as reason:
             log.info("status.apply_left_to_relay", lot=lot.lot_id, reason=type(reason).__name__)
         except REDIS_IS_GONE:
             metrics.REDIS_FAULTS.labels("apply").inc()
         else:
             ledger.applied.extend(one.outbox_id for one in changes if one.outbox_id)
-
-
-async def _apply(status: Status, lot: LotKey, changes: list[Moved]) -> None:
-    slots = [SlotChange(one.rank, one.version, one.class_number, one.state) for one in changes]
-    try:
-        await status.apply(lot, slots)
-    except NotBuilt:
-        # The epoch may have changed a moment ago: once more, with the new one.
-        await status.apply(lot, slots)

@@ -115,10 +115,10 @@ async def _refuse_holder(desk: Desk, slot: records.SlotRow, entity: str) -> None
         return
     compared = as_compared(entity, plate=slot.entities_are_plates)
     async with desk.database.look() as connection:
-        for held in await records.exclusive_of(connection, [compared]):
-            there = await records.slot_by(connection, id=held.slot_id)
-            assert there is not None
-            raise problems.entity_has_reservation(there.identifier, there.name, held.id)
+        held = await records.exclusive_of(connection, [compared])
+        there = await records.slot_by(connection, id=held[0].slot_id) if held else None
+    if there is not None:
+        raise problems.entity_has_reservation(there.identifier, there.name, held[0].id)
 
 
 async def _refuse_wrong_fields(desk: Desk, request: ReserveRequest) -> None:

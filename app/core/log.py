@@ -25,16 +25,17 @@ class Outlet:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._lines: queue.Queue[str | None] = queue.Queue(LONGEST_QUEUE)
+        # Its `put` may come in the middle of another one, as from a finalizer that has something to say.
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="log", daemon=True)
         self._writer.start()
 
     def write(self, text: str) -> int:
         """Takes the text; drops it where too much waits."""
-        try:
-            self._lines.put_nowait(text)
-        except queue.Full:
+        if self._lines.qsize() >= LONGEST_QUEUE:
             metrics.LOG_LINES_DROPPED.inc()
+        else:
+            self._lines.put(text)
         return len(text)
 
     def flush(self) -> None:
@@ -42,10 +43,7 @@ class Outlet:
 
     def close(self) -> None:
         """Writes what waits, as far as that is quickly done."""
-        try:
-            self._lines.put_nowait(None)
-        except queue.Full:
-            return
+        self._lines.put(None)
         self._writer.join(WRITTEN_WITHIN_S)
 
     def _write(self) -> None:

@@ -18,6 +18,7 @@ from app.core.clock import monotonic_s
 
 log = structlog.get_logger()
 REDIS_IS_GONE = (RedisError, OSError, TimeoutError)
+_SPOILED = ("WRONGTYPE", "not an integer")
 CONNECT_TIMEOUT_S = 0.5
 SOCKET_TIMEOUT_S = 1.0
 MAX_CONNECTIONS = 64
@@ -42,6 +43,11 @@ def connect(url: str) -> Redis:
     return Redis.from_pool(pool)
 
 
+def is_spoiled(error: Exception) -> bool:
+    """Whether a key holds something else than this application writes there."""
+    return isinstance(error, ResponseError) and any(word in str(error) for word in _SPOILED)
+
+
 class Patience:
     """After a call that was not answered, the next ones are not even sent for a moment.
 
@@ -63,7 +69,7 @@ class Patience:
         except REDIS_IS_GONE as error:
             if isinstance(error, TimeoutError | RedisTimeout):
                 self._until = monotonic_s() + self._rest_s
-            if not isinstance(error, ResponseError):
+            if not is_spoiled(error):
                 self._notes(is_gone=True, error=repr(error))
             raise
         self._notes(is_gone=False)

@@ -5,26 +5,19 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
 from app.core.clock import monotonic_s
 from app.core.db import SqlAway
-from app.core.redis import Patience, Script
+from app.core.redis import Patience, Script, is_spoiled
 
 log = structlog.get_logger()
 EPOCH_KEY = "lotline:epoch"
-_SPOILED = ("WRONGTYPE", "not an integer")
 # No request reads the incarnation from SQL more often than this, whatever Redis says.
 LOOK_AGAIN_S = 1.0
 
 _epoch = Script("app.slots", "epoch")
 
 ReadIncarnation = Callable[[], Awaitable[str]]
-
-
-def is_spoiled(error: Exception) -> bool:
-    """Whether a key holds something else than this application writes there."""
-    return isinstance(error, ResponseError) and any(word in str(error) for word in _SPOILED)
 
 
 class Epochs:

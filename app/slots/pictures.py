@@ -12,7 +12,7 @@ from app.live.picture import SQL_EPOCH, Picture
 from app.slots.layout import Layout, Layouts
 from app.slots.models import STATE_CODES, SlotState, State
 from app.slots.relay import lots_lagging
-from app.slots.status import Status
+from app.slots.status import NotBuilt, Status
 
 MAY_LAG_S = 2.0
 _STATE = SlotState.__table__  # type: ignore[attr-defined]
@@ -94,7 +94,7 @@ class StatusPictures:
         read_at = self._now()
         try:
             seen = await self._status.snapshot(layout.lot_id)
-        except REDIS_IS_GONE:
+        except (NotBuilt, *REDIS_IS_GONE):
             metrics.REDIS_FAULTS.labels("snapshot").inc()
             return None
         complete = seen.built and seen.order_version == layout.lot.order_version

@@ -1,14 +1,15 @@
 """The outbox's relay: Redis is told what a process committed and could not tell it itself."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 import structlog
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core import metrics
-from app.core.db import Database
+from app.core.db import Database, SqlAway
+from app.core.redis import REDIS_IS_GONE
 from app.slots.layout import read_lot
 from app.slots.models import SlotState, State, StatusOutbox
 from app.slots.rebuild import rebuild_lot
@@ -42,7 +43,8 @@ async def relay_once(database: Database, status: Status, older_than_s: float) ->
     """Applies what the outbox has kept for longer than ``older_than_s``; returns how many rows ended.
 
     Several workers may do it at once: to apply twice changes nothing. A row whose lot could not be told,
-    since it is being built or in another epoch, stays for the next call.
+    since it is being built or in another epoch, stays for the next call. Raises SqlAway, what Redis does when
+    it is gone, and, when all others were told, the first fault that it met in a lot.
     """
     async with database.look() as connection:
         metrics.OUTBOX_LAG.set(await outbox_lag_s(database, connection))
@@ -59,14 +61,23 @@ async def relay_once(database: Database, status: Status, older_than_s: float) ->
     for row in rows:
         by_lot[row.lot_id][row.id] = row.slot_id
     told: list[int] = []
+    faults: list[Exception] = []
     for lot_id, slots in by_lot.items():
         try:
             await relay_slots(database, status, lot_id, set(slots.values()))
         except (NotBuilt, OtherOrder) as reason:
             log.info("status.left_for_later", lot=lot_id, reason=type(reason).__name__)
+        except (SqlAway, *REDIS_IS_GONE):
+            raise
+        except Exception as fault:
+            # What is wrong with one lot keeps back no other one.
+            faults.append(fault)
         else:
             told += slots
-    return await _end(database, told)
+    ended = await _end(database, told)
+    if faults:
+        raise faults[0]
+    return ended
 
 
 async def relay_slots(database: Database, status: Status, lot_id: int, slot_ids: Collection[int]) -> None:
@@ -80,23 +91,10 @@ async def relay_slots(database: Database, status: Status, lot_id: int, slot_ids:
     if lot is None:
         return
     changes = [SlotChange(row.rank, row.version, row.class_number, State(row.state)) for row in states]
-    key = LotKey(lot_id, lot.order_version)
     try:
-        await status.apply(key, changes)
-    except NotBuilt:
-        # Mostly another epoch is in force, and the lot is built in it.
-        await _apply_or_rebuild(database, status, key, changes)
-    except OtherOrder:
-        await rebuild_lot(database, status, lot_id)
-
-
-async def _apply_or_rebuild(
-    database: Database, status: Status, lot: LotKey, changes: Sequence[SlotChange]
-) -> None:
-    try:
-        await status.apply(lot, changes)
+        await status.tell(LotKey(lot_id, lot.order_version), changes)
     except (NotBuilt, OtherOrder):
-        await rebuild_lot(database, status, lot.lot_id)
+        await rebuild_lot(database, status, lot_id)
 
 
 async def _end(database: Database, ids: Collection[int]) -> int:

@@ -14,9 +14,9 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from app.core import metrics
-from app.core.redis import Patience, Script
+from app.core.redis import Patience, Script, is_spoiled
 from app.live.channels import lot_channel
-from app.slots.epochs import Epochs, ReadIncarnation, is_spoiled
+from app.slots.epochs import Epochs, ReadIncarnation
 from app.slots.models import STATE_CODES, State
 from app.slots.packed import RECORD, Packed
 
@@ -25,6 +25,7 @@ LEASE_MS = 5_000
 # So long nobody else begins a rebuild that somebody is at; who is at it renews it three times as often.
 BUILDER_MS = 1_000
 STRETCH_RANKS = 1_024
+_NEVER_MS = 1e15
 BUILT_KEY = "lotline:built"
 DOUBTED_KEY = "lotline:doubted"
 
@@ -236,6 +237,13 @@ class Status:
             await self._doubt(lot.lot_id)
         return int(answer[1])
 
+    async def tell(self, lot: LotKey, changes: Sequence[SlotChange]) -> None:
+        """Applies, and once more where the epoch may have changed. Raises NotBuilt and OtherOrder."""
+        try:
+            await self.apply(lot, changes)
+        except NotBuilt:
+            await self.apply(lot, changes)
+
     async def begin(self, lot: LotKey, layout_version: int, *, again: bool = True) -> Begun | None:
         """Forgets one lot and takes it into the epoch in force; it is unknown until ``finish``.
 
@@ -333,7 +341,7 @@ class Status:
             order_version=_number(order),
             layout_version=_number(layout),
             records=records,
-            leases={_number(rank): int(float(end)) - now_ms for rank, end in _pairs(leases)},
+            leases={_number(rank): int(min(float(end), _NEVER_MS)) - now_ms for rank, end in _pairs(leases)},
             free={_number(number): bits for number, bits in _pairs(free)},
         )
 

@@ -148,5 +148,6 @@ async def try_every_step(kind: Kind, trial: Trial) -> Result:
     tried = await try_table(trial.site, kind, trial.folder, each=True)
     score = Score(tried)
     return Result(
-        [Violation("wrong", line) for line in wrong(tried)], {"cells": score.tried, "right": score.right}
+        [Violation("wrong", line) for line in wrong(tried)],
+        {"tables": 1, "cells": score.tried, "right": score.right},
     )

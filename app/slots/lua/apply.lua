@@ -41,8 +41,8 @@ for i = 5, #ARGV, 4 do
     redis.call('SETBIT', prefix .. class, rank, free and 1 or 0)
   end
 end
-if #changes == 0 then return {'ok', tonumber(meta[3]), 0, older} end
-if ARGV[2] == '' then return {'ok', tonumber(meta[3]), #changes / 2, older} end
+if #changes == 0 then return {'ok', tonumber(meta[3]) or 0, 0, older} end
+if ARGV[2] == '' then return {'ok', tonumber(meta[3]) or 0, #changes / 2, older} end
 local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
 redis.call('PUBLISH', ARGV[2], '{"epoch":"' .. ARGV[3] .. '","seq":' .. seq
   .. ',"changes":[' .. table.concat(changes, ',') .. ']}')

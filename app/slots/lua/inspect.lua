@@ -12,7 +12,7 @@
 local answer = redis.call('HMGET', KEYS[1], 'epoch', 'built', 'order', 'layout', 'begun')
 for i = 1, 5 do answer[i] = answer[i] or '' end
 local time = redis.call('TIME')
-answer[6] = redis.call('EXISTS', KEYS[5])
+answer[6] = redis.call('PTTL', KEYS[5]) > 0 and 1 or 0
 answer[7] = time[1] * 1000 + math.floor(time[2] / 1000)
 answer[8] = redis.call('GET', KEYS[2]) or ''
 answer[9] = redis.call('ZRANGE', KEYS[3], 0, -1, 'WITHSCORES')

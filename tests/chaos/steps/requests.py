@@ -117,7 +117,7 @@ async def ask(desk: Desk, case: Case, before: Told, *, with_key: bool = True) ->
         return await _told(lambda: unreserve(desk, asked))
     if case.protocol is table.CHECK_IN:
         slot_id = case.slot_ids[before.answer.slot]
-        return await _told(lambda: attend.check_in(desk, slot_id, SEEN_VERSION))
+        return await _told(lambda: attend.check_in(desk, slot_id, SEEN_VERSION, _key(case, key)))
     if case.protocol is table.RESERVE_AGAIN:
         again = _reserve(case, case.first, "first" if with_key else None)
         return await _told(lambda: reserve(desk, again))

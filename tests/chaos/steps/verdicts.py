@@ -117,10 +117,8 @@ def _unreserved(trial: Trial, facts: Facts) -> Iterable[str]:
 
 def _checked_in(trial: Trial, facts: Facts) -> Iterable[str]:
     held, told = trial.told(BEFORE)[0].answer, [one.answer for one in trial.told(ASKED)]
-    was_unknown = told[0].outcome is Outcome.UNKNOWN
-    expected = [("ok", "")] if not was_unknown else [("ok", ""), ("refused", "changed-meanwhile")]
     first_known = next((one for one in told if one.outcome is not Outcome.UNKNOWN), told[-1])
-    if (first_known.outcome, first_known.refusal) not in expected:
+    if first_known.outcome is not Outcome.OK:
         yield f"told {told}"
     slot = next(slot for slot in facts.truth.slots if slot.identifier == held.slot)
     if (slot.state, slot.version) != (State.OCCUPIED, SEEN_VERSION + 1):

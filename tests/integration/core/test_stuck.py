@@ -18,3 +18,4 @@ async def test_one_that_is_given_up_twice_is_waited_for_once(tmp_path: Path) -> 
         except asyncio.CancelledError:
             pass
     await asyncio.wait_for(stuck.ended(), ENDS_WITHIN_S / 2)
+    assert not connection.driver_connection._thread.is_alive()

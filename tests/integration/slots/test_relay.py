@@ -1,6 +1,7 @@
 """The outbox and its relay: Redis hears of what was committed, whoever died before telling it."""
 
 import asyncio
+from collections.abc import Collection
 
 import pytest
 from prometheus_client import Counter, Gauge
@@ -11,6 +12,7 @@ from app.bookings.desk import Desk
 from app.bookings.forms import ReserveRequest
 from app.bookings.reserve import reserve
 from app.core import metrics
+from app.core.db import Database
 from app.core.redis import REDIS_IS_GONE, connect
 from app.slots import relay
 from app.slots.epochs import EPOCH_KEY
@@ -187,3 +189,24 @@ async def test_the_age_of_the_oldest_row_is_the_lag_and_an_empty_outbox_has_none
         await connection.execute(StatusOutbox.__table__.update().values(created_at_us=1))  # type: ignore[attr-defined]
     await relay_once(desk.database, away_status(desk), 1e12)
     assert counted(metrics.OUTBOX_LAG) > 1e9
+
+
+async def test_a_lot_with_a_fault_keeps_back_no_other_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for code in ("here", "there"):
+        await open_lot(desk, lot_plan(code=code))
+        await reserve(desk_without_redis(desk), ReserveRequest(f"A {code}", lot=code))
+    as_it_is = relay.relay_slots
+
+    async def faulty_for_one(database: Database, status: Status, lot_id: int, slots: Collection[int]) -> None:
+        if lot_id == 1:
+            raise ValueError("a fault")
+        await as_it_is(database, status, lot_id, slots)
+
+    monkeypatch.setattr(relay, "relay_slots", faulty_for_one)
+    with pytest.raises(ValueError, match="a fault"):
+        await relay_once(desk.database, desk.status, -1)
+    async with desk.database.look() as connection:
+        assert await lots_lagging(desk.database, connection, -1) == {1}
+    assert held(await desk.status.snapshot(2)) == await truth(desk, 2)

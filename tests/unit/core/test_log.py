@@ -58,7 +58,6 @@ def test_a_pipe_that_nobody_reads_holds_up_nobody(monkeypatch: pytest.MonkeyPatc
         # Whoever reads at last lets the writer end.
         reader = threading.Thread(target=lambda: [None for _ in iter(lambda: os.read(read, 65_536), b"")])
         reader.start()
-        outlet._writer.join(0.1)
         outlet._lines.put(None)
         outlet._writer.join(10)
         assert not outlet._writer.is_alive()
