@@ -1,6 +1,6 @@
 """What waits in line at the desk: one request each, with what it is to try next, and what came of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
@@ -14,13 +14,18 @@ from app.slots.status import LotKey, Proposal
 
 @dataclass(eq=False)
 class Taking:
-    """A reserve. ``frame``: the lot to look in first; ``None`` where the request names its slot."""
+    """A reserve. ``frame``: the lot to look in first; ``None`` where the request names its slot.
+
+    ``lost_proposals``: of earlier rounds. Their leases are kept until the request is answered: else the same
+    slots would only be proposed again.
+    """
 
     request: ReserveRequest
     frame: Frame | None = None
     lost: int = 0
     by_sql: bool = False
     proposal: Proposal | None = None
+    lost_proposals: list[Proposal] = field(default_factory=list)
 
     @property
     def key(self) -> IdempotencyKey | None:

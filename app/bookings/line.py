@@ -23,6 +23,7 @@ from app.bookings.records import Moved
 from app.core import metrics
 from app.core.db import SqlAway, is_conflict
 from app.core.errors import Unavailable
+from app.slots.status import Proposal
 
 log = structlog.get_logger()
 MOST_TOGETHER = 128
@@ -232,18 +233,21 @@ class Line:
             place.leave_with(settled.outcomes[place.job])
 
 
-def _not_needed(places: Sequence[_Place], settled: Settled) -> list[Taking]:
-    """Takings that were answered without the slot that was proposed.
+def _not_needed(places: Sequence[_Place], settled: Settled) -> list[tuple[Taking, list[Proposal]]]:
+    """What was proposed to those who are answered, but for the slots that they got."""
+    return [
+        (place.job, _without_use(place.job, settled.outcomes[place.job]))
+        for place in places
+        if isinstance(place.job, Taking)
+    ]
 
-    A lost one keeps its lease: whoever holds that slot now, it would only be proposed again.
-    """
-    needless = []
-    for place in places:
-        outcome = settled.outcomes[place.job]
-        took = isinstance(outcome, Done) and outcome.fresh
-        if isinstance(place.job, Taking) and not took and outcome is not Again.LOST:
-            needless.append(place.job)
-    return needless
+
+def _without_use(taking: Taking, outcome: Outcome) -> list[Proposal]:
+    if outcome is Again.LOST:
+        return []
+    took = isinstance(outcome, Done) and outcome.fresh
+    last = [taking.proposal] if taking.proposal is not None and not took else []
+    return [*taking.lost_proposals, *last]
 
 
 def _fail(places: Sequence[_Place], error: Exception) -> None:

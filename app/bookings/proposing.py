@@ -9,7 +9,7 @@ from app.core import metrics
 from app.core.redis import REDIS_IS_GONE
 from app.slots.lagging import Lagging
 from app.slots.layout import Layouts
-from app.slots.status import LotKey, NotBuilt, OtherOrder, Status
+from app.slots.status import LotKey, NotBuilt, OtherOrder, Proposal, Status
 
 Groups = tuple[tuple[int, ...], ...]
 
@@ -27,17 +27,19 @@ class Proposals:
         alike: dict[tuple[LotKey, Groups], list[Taking]] = defaultdict(list)
         for taking in jobs:
             if isinstance(taking, Taking):
+                if taking.proposal is not None:
+                    taking.lost_proposals.append(taking.proposal)
                 taking.proposal = None
                 if (groups := await self._groups(taking)) is not None:
                     alike[taking.lot_key, groups].append(taking)
         await asyncio.gather(*(self._ask(lot, groups, some) for (lot, groups), some in alike.items()))
 
-    async def release(self, takings: Iterable[Taking]) -> None:
-        """Gives back proposed slots that were not needed, before their leases end."""
+    async def release(self, not_needed: Iterable[tuple[Taking, Sequence[Proposal]]]) -> None:
+        """Gives back slots that were proposed to somebody who did not need them, before their leases end."""
         by_lot: dict[LotKey, list[int]] = defaultdict(list)
-        for taking in takings:
-            if taking.proposal is not None:
-                by_lot[taking.lot_key].append(taking.proposal.rank)
+        for taking, proposals in not_needed:
+            if proposals:
+                by_lot[taking.lot_key] += [one.rank for one in proposals]
         for lot, ranks in by_lot.items():
             try:
                 await self._status.release(lot, ranks)

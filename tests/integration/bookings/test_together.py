@@ -268,6 +268,17 @@ async def test_a_row_that_another_process_holds_holds_up_only_who_needs_it(desk:
 
 
 @pytest.mark.parametrize("template", ["postgresql"], indirect=True)
+async def test_a_slot_that_was_proposed_in_vain_is_offered_again_when_the_request_is_answered(
+    desk: Desk,
+) -> None:
+    await open_lot(desk, lot_plan(slots=3))
+    async with held_row(desk.database, (await slot_numbers(desk))["here-A1"]):
+        assert await outcomes(reserve(desk, ReserveRequest("A 1", lot="here"))) == ["here-A2"]
+        assert (await desk.status.inspect(1)).leases == {}
+    assert await outcomes(reserve(desk, ReserveRequest("A 2", lot="here"))) == ["here-A1"]
+
+
+@pytest.mark.parametrize("template", ["postgresql"], indirect=True)
 async def test_however_many_wait_for_a_row_that_is_held_the_others_do_not(desk: Desk) -> None:
     """Nor does who needs a row that a short transaction holds."""
     await open_lot(desk, lot_plan(slots=4))
