@@ -19,7 +19,7 @@ from app.core.parts import part
 from app.core.templating import page, wants_fragment
 from app.slots.layout import LaidSlot, Layout
 
-Act = Callable[[Desk, LaidSlot, dict[str, str]], Awaitable[str]]
+Act = Callable[[Desk, LaidSlot, dict[str, str], IdempotencyKey | None], Awaitable[str]]
 
 
 async def lots(request: Request) -> Response:
@@ -67,12 +67,14 @@ async def act(request: Request) -> Response:
     """``POST …/slots/{slot}/{action}``: does it, and shows the slot as it is then."""
     layout = await lot_in_path(request)
     chosen = slot_in_path(request, layout)
-    work = _ACTS.get(request.path_params["action"])
+    action = request.path_params["action"]
+    work = _ACTS.get(action)
     if work is None:
         raise Problem(404, "unknown-action", "There is no such action", "Go back to the slot.")
     sent = await read_form(request)
     try:
-        notice = await work(part(request, Desk), chosen, sent)
+        key = form_key(sent, f"{chosen.identifier} {action}")
+        notice = await work(part(request, Desk), chosen, sent, key)
     except _WrongPlate as wrong:
         said = {"plate": sent.get("plate", "")[:120], "plate_error": str(wrong)}
         return await _shown(request, layout, chosen, 422, **said)
@@ -89,30 +91,29 @@ class _WrongPlate(ValueError):
     """The plate can't be booked; the message says why."""
 
 
-async def _check_in(desk: Desk, slot: LaidSlot, sent: dict[str, str]) -> str:
-    await attend.check_in(desk, slot.id, _version(sent), _key(sent, slot, "check-in"))
+async def _check_in(desk: Desk, slot: LaidSlot, sent: dict[str, str], key: IdempotencyKey | None) -> str:
+    await attend.check_in(desk, slot.id, _version(sent), key)
     return "Checked in."
 
 
-async def _close(desk: Desk, slot: LaidSlot, sent: dict[str, str]) -> str:
-    await attend.close_slot(desk, slot.id, _version(sent), _key(sent, slot, "close"))
+async def _close(desk: Desk, slot: LaidSlot, sent: dict[str, str], key: IdempotencyKey | None) -> str:
+    await attend.close_slot(desk, slot.id, _version(sent), key)
     return f"{slot.name} is closed."
 
 
-async def _open(desk: Desk, slot: LaidSlot, sent: dict[str, str]) -> str:
-    await attend.open_slot(desk, slot.id, _version(sent), _key(sent, slot, "open"))
+async def _open(desk: Desk, slot: LaidSlot, sent: dict[str, str], key: IdempotencyKey | None) -> str:
+    await attend.open_slot(desk, slot.id, _version(sent), key)
     return f"{slot.name} is open."
 
 
-async def _release(desk: Desk, slot: LaidSlot, sent: dict[str, str]) -> str:
-    key = _key(sent, slot, "release")
+async def _release(desk: Desk, slot: LaidSlot, sent: dict[str, str], key: IdempotencyKey | None) -> str:
     done = await release_seen(desk, sent.get("reservation", ""), (slot.id, _version(sent)), key)
     return (
         f"Released, {done.fee.money.text()} to pay." if done.fee.amount_minor else "Released, nothing to pay."
     )
 
 
-async def _walk_in(desk: Desk, slot: LaidSlot, sent: dict[str, str]) -> str:
+async def _walk_in(desk: Desk, slot: LaidSlot, sent: dict[str, str], key: IdempotencyKey | None) -> str:
     plate = sent.get("plate", "")
     if wrong := what_is_wrong(plate):
         raise _WrongPlate(f"The plate {wrong}.")
@@ -122,7 +123,7 @@ async def _walk_in(desk: Desk, slot: LaidSlot, sent: dict[str, str]) -> str:
             slot=slot.identifier,
             source="attendant",
             arrived=True,
-            idempotency=_key(sent, slot, "walk-in"),
+            idempotency=key,
         )
         await reserve(desk, request)
     except Problem as problem:
@@ -139,10 +140,6 @@ _ACTS: dict[str, Act] = {
     "release": _release,
     "walk-in": _walk_in,
 }
-
-
-def _key(sent: dict[str, str], slot: LaidSlot, action: str) -> IdempotencyKey | None:
-    return form_key(sent, f"{slot.identifier} {action}")
 
 
 def _version(sent: dict[str, str]) -> int:

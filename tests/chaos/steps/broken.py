@@ -1,7 +1,7 @@
 """Deliberately wrong variants of a booking, each in a plausible way: cells must fail over them."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,6 @@ from app.bookings import answers, batch, line, publishing, records
 from app.bookings.desk import Desk
 from app.bookings.jobs import Done, Job
 from app.bookings.records import Moved, SlotRow
-from app.core.db import Database
 
 
 def acknowledge_before_commit() -> None:
@@ -61,13 +60,8 @@ def keep_answer_after_commit() -> None:
     async def keep_later(connection: Any, *given: Any) -> None:
         owed.append(given)
 
-    async def pay(database: Database) -> None:
-        async with database.unit_of_work() as connection:
-            while owed:
-                await keep(connection, *owed.pop())
-
     answers.keep = keep_later
-    _after_each_transaction(pay)
+    _do_after_each_transaction(keep, owed)
 
 
 def note_outbox_after_commit() -> None:
@@ -79,21 +73,19 @@ def note_outbox_after_commit() -> None:
         owed.append((slots, now))
         return {slot.slot_id: 0 for slot in slots}
 
-    async def pay(database: Database) -> None:
-        async with database.unit_of_work() as connection:
-            while owed:
-                await note(connection, *owed.pop())
-
     records._note = note_later
-    _after_each_transaction(pay)
+    _do_after_each_transaction(note, owed)
 
 
-def _after_each_transaction(pay: Callable[[Database], Any]) -> None:
+def _do_after_each_transaction(work: Callable[..., Awaitable[Any]], owed: list[tuple[Any, ...]]) -> None:
+    """Does what is ``owed``, each with its arguments, in a transaction of its own."""
     settle = line.settle
 
     async def settle_and_pay(ledger: Any, *given: Any, **named: Any) -> Any:
         settled = await settle(ledger, *given, **named)
-        await pay(ledger.database)
+        async with ledger.database.unit_of_work() as connection:
+            while owed:
+                await work(connection, *owed.pop())
         return settled
 
     line.settle = settle_and_pay

@@ -113,14 +113,10 @@ class Campaign:
             await asyncio.sleep(_AGAIN_AFTER_S)
         return told
 
-    @staticmethod
-    async def _until_known(trial: Trial, which: str, again: Callable[[], Awaitable[Told]]) -> None:
-        for _ in range(_TIMES):
-            told = await attempt(which, again(), trial.attempts.append)
-            if told.answer.outcome is not Outcome.UNKNOWN:
-                return
-            await asyncio.sleep(_AGAIN_AFTER_S)
-        trial.wrong.append(f"{which}: never answered, but {told}")
+    async def _until_known(self, trial: Trial, which: str, again: Callable[[], Awaitable[Told]]) -> None:
+        told = await self._known(lambda: attempt(which, again(), trial.attempts.append))
+        if told.answer.outcome is Outcome.UNKNOWN:
+            trial.wrong.append(f"{which}: never answered, but {told}")
 
     async def _agree_soon(self, trial: Trial) -> None:
         await asyncio.sleep(AGREES_WITHIN_S)
