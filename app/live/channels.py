@@ -16,13 +16,14 @@ from app.core.redis import REDIS_IS_GONE
 
 log = structlog.get_logger()
 FIRST_RETRY_S = 0.1
-LONGEST_RETRY_S = 2.0
+LONGEST_RETRY_S = 1.0
 # After so long without a word the server is asked for one, and after as long again taken to be gone: a
 # connection whose other end has vanished says nothing by itself.
 QUIET_S = 3.0
 _LOT = re.compile(rb"lot:\{(\d+)\}:feed")
 
 OnMessage = Callable[[int, dict[str, Any]], None]
+OnWatching = Callable[[int], None]
 OnLost = Callable[[], None]
 
 
@@ -32,11 +33,16 @@ def lot_channel(lot_id: int) -> str:
 
 
 class Subscription:
-    """The changes of all lots that this process watches, over one connection."""
+    """The changes of all lots that this process watches, over one connection.
 
-    def __init__(self, redis: Redis, on_message: OnMessage, on_lost: OnLost) -> None:
+    ``on_watching`` is called with a lot each time the server has confirmed it: nothing after is missed, and
+    everything before may have been.
+    """
+
+    def __init__(self, redis: Redis, on_message: OnMessage, on_watching: OnWatching, on_lost: OnLost) -> None:
         self._redis = redis
         self._on_message = on_message
+        self._on_watching = on_watching
         self._on_lost = on_lost
         self._lots: dict[int, asyncio.Event] = {}
         self._pubsub: PubSub | None = None
@@ -113,6 +119,7 @@ class Subscription:
             lot_id = int(found[1])
             if message["type"] == "subscribe" and lot_id in self._lots:
                 self._lots[lot_id].set()
+                self._on_watching(lot_id)
             elif message["type"] == "message":
                 self._take(lot_id, message["data"])
 

@@ -64,7 +64,7 @@ class Hub:
         self._now = wall_clock
         self._lots: dict[int, Watched] = {}
         self._last: OrderedDict[int, Picture] = OrderedDict()
-        self._subscription = Subscription(redis, self._on_message, self._on_lost)
+        self._subscription = Subscription(redis, self._on_message, self._on_watching, self._on_lost)
         self._background: set[asyncio.Task[Any]] = set()
 
     @asynccontextmanager
@@ -202,6 +202,12 @@ class Hub:
             picture.changed.add(position)
         picture.seq = message["seq"]
         picture.memo.clear()
+
+    def _on_watching(self, lot_id: int) -> None:
+        watched = self._lots.get(lot_id)
+        if watched is not None and watched.picture is not None:
+            # The connection was lost in between. The next beat would find that too, but two seconds later.
+            self._resync(watched, "back")
 
     def _on_lost(self) -> None:
         for watched in self._lots.values():

@@ -10,7 +10,7 @@ from tests.chaos.running import running
 
 async def test_a_lot_that_is_watched_while_the_connection_is_made_is_subscribed_to(redis: Redis) -> None:
     heard = asyncio.Event()
-    subscription = Subscription(redis, lambda lot_id, message: heard.set(), lambda: None)
+    subscription = Subscription(redis, lambda *_: heard.set(), lambda _: None, lambda: None)
     async with running(subscription.run()):
         # One step: it has asked for its channels and waits for the connection.
         await asyncio.sleep(0)

@@ -417,6 +417,17 @@ async def test_a_redis_that_stands_still_is_noticed_and_taken_up_again(
     await database.close()
 
 
+async def test_what_was_missed_while_the_connection_was_lost_is_shown_as_soon_as_it_is_back(
+    no_beats: None, desk: Desk, stage: Stage, lot: int, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channels, "FIRST_RETRY_S", 0.5)
+    viewer = await stage.watch(lot)
+    assert stage.hub._subscription.is_watching(lot)
+    await redis.client_kill_filter(_type="pubsub")
+    await reserve(desk, ReserveRequest("A 1", slot="here-A2"))
+    await viewer.shows("01000")
+
+
 async def test_with_redis_and_sql_gone_the_picture_stays_and_says_how_old_it_is(
     own_redis: tuple[subprocess.Popen[bytes], Redis], database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
