@@ -127,7 +127,7 @@ async def http_error(request: Request, error: Exception) -> Response:
 
 async def sql_is_away(request: Request, error: Exception) -> Response:
     """SQL can't be reached, or not in time."""
-    log.error("sql.away", error=str(error))
+    log.warning("request.refused", error=str(error))
     return answer(request, Unavailable("The database"))
 
 

@@ -41,7 +41,7 @@ class Outage:
 
     def __init__(self, clock: Callable[[], float] = monotonic_s) -> None:
         self._clock = clock
-        self._failing: set[str] = set()
+        self._failing: dict[str, Exception] = {}
         self._warned_at_s = float("-inf")
 
     def lasts(self, duty: str, error: Exception) -> None:
@@ -50,13 +50,18 @@ class Outage:
         if not self._failing or now_s - self._warned_at_s >= WARN_EVERY_S:
             log.warning("worker.something_is_away", duty=duty, error=repr(error))
             self._warned_at_s = now_s
-        self._failing.add(duty)
+        self._failing[duty] = error
+        self._note_sql()
 
     def is_over(self, duty: str) -> None:
         """Notes a try that went well."""
-        if self._failing == {duty}:
+        if self._failing.keys() == {duty}:
             log.info("worker.all_is_back")
-        self._failing.discard(duty)
+        self._failing.pop(duty, None)
+        self._note_sql()
+
+    def _note_sql(self) -> None:
+        metrics.SQL_ANSWERS.set(not any(isinstance(error, SqlAway) for error in self._failing.values()))
 
 
 async def run(settings: Settings, stop: asyncio.Event, duties: Duties, rest_s: float = REST_S) -> None:

@@ -1,6 +1,6 @@
 """One transaction for all requests that go together, with an outcome for each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,10 @@ class Settled:
     corrections: list[Moved]
 
 
+class NobodyWaits(Exception):
+    """Whoever asked has been told that it could not be done, or has gone: nothing was committed."""
+
+
 class InDoubt(Exception):
     """The commit of a batch was not answered: either all of ``settled`` took place or nothing."""
 
@@ -33,10 +37,13 @@ class InDoubt(Exception):
         self.settled = settled
 
 
-async def settle(ledger: Ledger, jobs: Sequence[Job], *, waits: bool) -> Settled:
+async def settle(
+    ledger: Ledger, jobs: Sequence[Job], *, waits: bool, is_waited_for: Callable[[], bool] = lambda: True
+) -> Settled:
     """Commits what can be committed of these jobs. Each gets an outcome; what it says has happened.
 
-    Raises SqlAway where nothing of it was committed, InDoubt, and what SQL says of a statement.
+    ``is_waited_for`` is asked last. Raises SqlAway where nothing of it was committed, NobodyWaits, InDoubt,
+    and what SQL says of a statement.
     """
     batch_id = new_id()
     applied, answered = drained(ledger.applied), drained(ledger.answered)
@@ -48,6 +55,8 @@ async def settle(ledger: Ledger, jobs: Sequence[Job], *, waits: bool) -> Settled
             if round_.writes:
                 await records.delete_outbox(connection, applied)
                 await batches.note(connection, batch_id, now, answered)
+            if not is_waited_for():
+                raise NobodyWaits
         if round_.writes:
             applied, answered = [], [batch_id]
     except CommitUnknown as error:

@@ -6,7 +6,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,7 +25,6 @@ from app.slots.lagging import Lagging
 from app.slots.layout import Layouts
 from app.slots.status import Status
 
-log = structlog.get_logger()
 ROUNDS_BEFORE_503 = 20
 # For so long a key may be under way elsewhere, then whoever held it has lost it.
 KEY_LEASE_S = 10.0
@@ -108,6 +106,5 @@ async def run_again_on_conflict(work: Any) -> Any:
             metrics.SQL_RETRIES.inc()
             await asyncio.sleep(0.005 * 2**attempt)
         except SqlAway as error:
-            log.error("sql.away", error=str(error))
             raise Unavailable("The database") from error
     raise Unavailable("The database", retry_after_s=1)

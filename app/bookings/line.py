@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from app.bookings import batches
-from app.bookings.batch import InDoubt, Settled, settle
+from app.bookings.batch import InDoubt, NobodyWaits, Settled, settle
 from app.bookings.jobs import Again, Done, Job, Outcome, Taking
 from app.bookings.ledger import Ledger
 from app.bookings.proposing import Proposals
@@ -81,6 +81,7 @@ class Line:
         """
         if len(self._waiting) + self._resting >= LONGEST_LINE:
             raise Unavailable("The desk", retry_after_s=1)
+        self._refuse_while_silent()
         place = _Place(job, asyncio.get_running_loop().create_future())
         self._stand_in_line(place)
         try:
@@ -88,12 +89,20 @@ class Line:
                 return await place.outcome
         except TimeoutError:
             # What has not begun is not begun any more; what has is found by its key, or by its entity.
+            self._refuse_while_silent()
             raise Unavailable("The slot", retry_after_s=1) from None
 
     async def ended(self) -> None:
         """Returns when everybody who waits has been served."""
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+    def _refuse_while_silent(self) -> None:
+        """Nobody stands behind a batch whose transaction SQL does not answer."""
+        try:
+            self._ledger.database.refuse_while_silent()
+        except SqlAway as error:
+            raise Unavailable("The database") from error
 
     def _stand_in_line(self, place: _Place) -> None:
         self._waiting.append(place)
@@ -125,7 +134,7 @@ class Line:
         jobs = [place.job for place in batch]
         try:
             await self._proposals.propose(jobs)
-            settled = await self._settle_together(jobs)
+            settled = await self._settle_together(batch)
             busy = [place for place in batch if settled.outcomes[place.job] is Again.BUSY]
             self._serve_busy(busy)
             # The next batch need not wait until Redis and the viewers know of this one.
@@ -135,22 +144,33 @@ class Line:
             self._begin(self._find_out(batch, doubt))
         except SqlAway as error:
             _fail(batch, error)
+        except NobodyWaits:
+            log.info("bookings.nobody_waits", jobs=len(jobs))
         except Exception as error:
             # One of them may be at fault, and each is told of its own.
             reason = "conflict" if isinstance(error, DBAPIError) and is_conflict(error) else "error"
             self._serve_alone(batch, reason)
             log.warning("bookings.batch_refused", jobs=len(jobs), error=repr(error))
 
-    async def _settle_together(self, jobs: Sequence[Job]) -> Settled:
+    async def _settle_together(self, batch: Sequence[_Place]) -> Settled:
         try:
-            return await settle(self._ledger, jobs, waits=False)
+            return await self._settle(batch, waits=False)
         except SqlAway:
             if self._ledger.database.is_sqlite:
                 # It has no connection to lose: the file is locked, and was waited for.
                 raise
             # Nothing was committed, so it is safe to try again: mostly with a connection that lives.
             metrics.SQL_RETRIES.inc()
-            return await settle(self._ledger, jobs, waits=False)
+            return await self._settle(batch, waits=False)
+
+    async def _settle(self, places: Sequence[_Place], *, waits: bool) -> Settled:
+        """What a transaction that hung comes to when nobody is there any more is nothing."""
+
+        def is_waited_for() -> bool:
+            return not all(place.outcome.done() for place in places)
+
+        jobs = [place.job for place in places]
+        return await settle(self._ledger, jobs, waits=waits, is_waited_for=is_waited_for)
 
     async def _find_out(self, places: Sequence[_Place], doubt: InDoubt) -> None:
         """Answers what took place; what did not, and now never will, is done again."""
@@ -200,6 +220,8 @@ class Line:
             self._begin(self._find_out([place], doubt))
         except SqlAway as error:
             _fail([place], error)
+        except NobodyWaits:
+            log.info("bookings.nobody_waits", jobs=1)
         except Exception as error:
             place.fail(error)
         else:
@@ -213,7 +235,7 @@ class Line:
             if place.outcome.done():
                 break
             try:
-                return await settle(self._ledger, [place.job], waits=waits)
+                return await self._settle([place], waits=waits)
             except DBAPIError as error:
                 if not is_conflict(error):
                     raise
@@ -255,4 +277,4 @@ def _fail(places: Sequence[_Place], error: Exception) -> None:
         refusal = Unavailable("The database")
         refusal.__cause__ = error
         place.fail(refusal)
-    log.error("sql.away", error=repr(error), waiting=len(places))
+    log.warning("bookings.refused", error=repr(error), waiting=len(places))

@@ -1,7 +1,7 @@
 """The reserves of one round: choose, insert, move."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +12,13 @@ from app.bookings.jobs import Again, Done, Taking
 from app.bookings.records import Lock, Move, SlotRow
 from app.bookings.results import Reserved
 from app.bookings.round import Round
+from app.core.errors import Problem
 from app.core.ids import new_id, sign_id
 from app.payments.fees import Price
 from app.slots.layout import Wish
 from app.slots.models import State
 
+Claim = tuple[Taking, SlotRow]
 # What an answer says of its slot that a PUT may change afterwards.
 _MAY_CHANGE = ("slot_name", "area")
 
@@ -24,15 +26,16 @@ _MAY_CHANGE = ("slot_name", "area")
 async def take(round_: Round, takings: Sequence[Taking]) -> None:
     """Gives every taking an outcome."""
     open_ = [taking for taking in takings if not _refused_for_fields(round_, taking)]
-    chosen: dict[int, tuple[Taking, SlotRow]] = {}
+    claims: dict[int, list[Claim]] = defaultdict(list)
     for taking, slot in [*await _named(round_, open_), *await _proposed(round_, open_)]:
-        # In one statement each slot stands once: who comes second tries again.
-        if slot.state is not State.FREE or slot.lot_closed or slot.slot_id in chosen:
+        if slot.state is not State.FREE or slot.lot_closed:
             round_.outcomes[taking] = Again.LOST
         else:
-            chosen[slot.slot_id] = (taking, slot)
+            claims[slot.slot_id].append((taking, slot))
+    chosen = await _first_who_may(round_, claims.values())
     without = await _picked(round_, open_, chosen)
     await _book(round_, chosen)
+    _answer_the_others(round_, claims.values())
     for (lot_id, wish), some in without.items():
         await _refuse_or_try_again(round_, lot_id, wish, some)
 
@@ -58,7 +61,7 @@ def _refused_for_fields(round_: Round, taking: Taking) -> bool:
     return bool(errors)
 
 
-async def _named(round_: Round, takings: Sequence[Taking]) -> list[tuple[Taking, SlotRow]]:
+async def _named(round_: Round, takings: Sequence[Taking]) -> list[Claim]:
     """The slots that were asked for by name, locked."""
     names = {taking: taking.request.slot for taking in takings if taking.request.slot is not None}
     rows = await records.slots_by_name(round_.connection, sorted(set(names.values())), round_.lock)
@@ -73,7 +76,7 @@ async def _named(round_: Round, takings: Sequence[Taking]) -> list[tuple[Taking,
     return found
 
 
-async def _proposed(round_: Round, takings: Sequence[Taking]) -> list[tuple[Taking, SlotRow]]:
+async def _proposed(round_: Round, takings: Sequence[Taking]) -> list[Claim]:
     """The slots that Redis has proposed, locked."""
     places = {taking: (taking.lot_key.lot_id, taking.proposal.rank) for taking in takings if taking.proposal}
     # A proposed slot that another transaction holds is as good as taken: nobody waits for it.
@@ -92,8 +95,32 @@ async def _proposed(round_: Round, takings: Sequence[Taking]) -> list[tuple[Taki
     return found
 
 
+async def _first_who_may(round_: Round, claims: Iterable[Sequence[Claim]]) -> dict[int, Claim]:
+    """One for each slot, since in one statement each slot stands once: of several who want it the first whose
+    entity has no booking. However many have one, and are told of it, they are in nobody's way.
+    """
+    crowded = [one for some in claims if len(some) > 1 for one in some]
+    of_entities = [(taking, slot, _entity(taking, slot)) for taking, slot in crowded]
+    for taking, problem in (await _have_a_booking(round_, of_entities)).items():
+        round_.outcomes[taking] = problem
+    firsts: dict[int, Claim] = {}
+    for some in claims:
+        may = [one for one in some if one[0] not in round_.outcomes]
+        firsts |= {slot.slot_id: (taking, slot) for taking, slot in may[:1]}
+    return firsts
+
+
+def _answer_the_others(round_: Round, claims: Iterable[Sequence[Claim]]) -> None:
+    """Who wanted what another one had first tries again; where the lot books for nobody, nobody does."""
+    for some in claims:
+        told = [round_.outcomes[taking] for taking, _ in some if taking in round_.outcomes]
+        for_all = next((one for one in told if isinstance(one, Problem) and one.type == "no-tariff"), None)
+        for taking, _ in some:
+            round_.outcomes.setdefault(taking, for_all or Again.LOST)
+
+
 async def _picked(
-    round_: Round, takings: Sequence[Taking], chosen: dict[int, tuple[Taking, SlotRow]]
+    round_: Round, takings: Sequence[Taking], chosen: dict[int, Claim]
 ) -> dict[tuple[int | None, Wish], list[Taking]]:
     """SQL chooses for who has no candidate, once for all who wish for the same; returns who got none."""
     alike: dict[tuple[int | None, Wish], list[Taking]] = defaultdict(list)
@@ -133,7 +160,7 @@ async def _refuse_or_try_again(
             round_.outcomes[taking] = problems.lot_full(taking.request.lot or "any lot")
 
 
-async def _book(round_: Round, chosen: dict[int, tuple[Taking, SlotRow]]) -> None:
+async def _book(round_: Round, chosen: dict[int, Claim]) -> None:
     bookings: dict[int, tuple[Taking, SlotRow, Price, dict[str, Any]]] = {}
     for slot_id in sorted(chosen):
         taking, slot = chosen[slot_id]
@@ -178,7 +205,7 @@ def _values(round_: Round, taking: Taking, slot: SlotRow, price: Price) -> dict[
         "lot_id": slot.lot_id,
         "tariff_id": price.tariff_id,
         "premium": slot.premium,
-        "entity": as_compared(request.entity, plate=slot.entities_are_plates),
+        "entity": _entity(taking, slot),
         "entity_given": as_given(request.entity),
         "exclusive": slot.lot_exclusive,
         "source": request.source,
@@ -190,21 +217,34 @@ def _values(round_: Round, taking: Taking, slot: SlotRow, price: Price) -> dict[
     }
 
 
-async def _explain(round_: Round, refused: list[tuple[Taking, SlotRow, str]]) -> None:
+def _entity(taking: Taking, slot: SlotRow) -> str:
+    return as_compared(taking.request.entity, plate=slot.entities_are_plates)
+
+
+async def _explain(round_: Round, refused: Sequence[tuple[Taking, SlotRow, str]]) -> None:
     """Whose insert met another booking: of the entity, who is told which; or of the slot, who tries again."""
-    entities = [entity for _, slot, entity in refused if slot.lot_exclusive]
+    holders = await _have_a_booking(round_, refused)
+    for taking, _, _ in refused:
+        round_.outcomes[taking] = holders.get(taking, Again.LOST)
+
+
+async def _have_a_booking(
+    round_: Round, claims: Sequence[tuple[Taking, SlotRow, str]]
+) -> dict[Taking, Problem]:
+    """Those whose entity, in an exclusive lot, has a booking, each with what it is told."""
+    entities = [entity for _, slot, entity in claims if slot.lot_exclusive]
     others = {one.entity: one for one in await records.exclusive_of(round_.connection, entities)}
     held = await records.slots_by_id(
         round_.connection, sorted({one.slot_id for one in others.values()}), Lock.NONE
     )
     slots = {row.slot_id: row for row in held}
-    for taking, slot, entity in refused:
+    told = {}
+    for taking, slot, entity in claims:
         other = others.get(entity) if slot.lot_exclusive else None
-        if other is None:
-            round_.outcomes[taking] = Again.LOST
-        else:
+        if other is not None:
             there = slots[other.slot_id]
-            round_.outcomes[taking] = problems.entity_has_reservation(there.identifier, there.name, other.id)
+            told[taking] = problems.entity_has_reservation(there.identifier, there.name, other.id)
+    return told
 
 
 def _reserved(round_: Round, slot: SlotRow, booking: dict[str, Any], price: Price) -> Reserved:

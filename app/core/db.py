@@ -129,10 +129,14 @@ class Database:
             async with self.pulse.reading(), self._reader.connect() as connection:
                 yield connection
 
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+    def refuse_while_silent(self) -> None:
+        """SqlAway where SQL has not answered for so long that nobody is to wait for it any more."""
         if self.pulse.silent_for_s > WRITES_WAIT_S:
             raise SqlAway(f"SQL has not answered for {self.pulse.silent_for_s:.1f} s")
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+        self.refuse_while_silent()
         async with self._writer.connect() as connection:
             transaction = await connection.begin()
             try:

@@ -65,6 +65,10 @@ class Unavailable(Problem):
             status=503,
             type="unavailable",
             title=f"{part} can't be reached just now",
-            detail=f"Send the same request again in {retry_after_s} seconds.",
+            detail=f"Send the same request again in {_seconds(retry_after_s)}.",
             retry_after_s=retry_after_s,
         )
+
+
+def _seconds(count: int) -> str:
+    return "a second" if count == 1 else f"{count} seconds"

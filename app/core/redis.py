@@ -23,6 +23,8 @@ CONNECT_TIMEOUT_S = 0.5
 SOCKET_TIMEOUT_S = 1.0
 MAX_CONNECTIONS = 64
 REST_S = 1.0
+# It is back when nothing has failed for so long: it may answer some calls and refuse others.
+IS_BACK_AFTER_S = 2.0
 
 
 def connect(url: str) -> Redis:
@@ -58,6 +60,7 @@ class Patience:
         self._rest_s = rest_s
         self._until = 0.0
         self._is_gone = False
+        self._failed_at_s = 0.0
 
     @asynccontextmanager
     async def asking(self) -> AsyncIterator[None]:
@@ -70,9 +73,11 @@ class Patience:
             if isinstance(error, TimeoutError | RedisTimeout):
                 self._until = monotonic_s() + self._rest_s
             if not is_spoiled(error):
+                self._failed_at_s = monotonic_s()
                 self._notes(is_gone=True, error=repr(error))
             raise
-        self._notes(is_gone=False)
+        if self._is_gone and monotonic_s() - self._failed_at_s >= IS_BACK_AFTER_S:
+            self._notes(is_gone=False)
 
     def _notes(self, *, is_gone: bool, **facts: str) -> None:
         """The log hears of it once, not with each of hundreds of requests a second."""

@@ -1,5 +1,6 @@
 """What every request passes: limits, headers, one way to answer a problem, a log line and a metric."""
 
+import logging
 import time
 import uuid
 from collections.abc import Callable
@@ -95,7 +96,10 @@ class Doorway:
             metrics.REQUESTS.labels(route, str(status)).inc()
             metrics.REQUEST_SECONDS.labels(route).observe(took_s)
             if status >= 500:
-                log.error("request.failed", route=route, status=status, took_ms=round(took_s * 1000, 1))
+                # What is refused for want of a part is no fault of this process.
+                level = logging.WARNING if status == 503 else logging.ERROR
+                took_ms = round(took_s * 1000, 1)
+                log.log(level, "request.failed", route=route, status=status, took_ms=took_ms)
             structlog.contextvars.unbind_contextvars("request")
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import random
 import shutil
 import signal
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import structlog
 import uvloop
 
 from app.settings import default_data_dir
@@ -33,9 +35,16 @@ _INTERRUPTED = 130
 def main() -> int:
     """The exit code: 1 where a promise was broken."""
     given = _arguments()
-    book = Book(given.figures)
+    # What the work done from here has to say; the processes of a deployment have logs of their own.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    try:
+        book = Book(given.figures)
+    except (OSError, ValueError, TypeError) as error:
+        sys.exit(f"bin/chaos: {given.figures} holds no figures: {error}")
     forms = [form for form in FORMS if not given.only or form.name in given.only]
     if given.write:
+        if not given.figures.exists():
+            sys.exit(f"bin/chaos: there are no figures in {given.figures}; {PAGE.name} stays as it is")
         table.write(book, PAGE)
         return 0
     if not given.table:
@@ -44,6 +53,7 @@ def main() -> int:
         try:
             code = uvloop.run(_run(forms, book, f"{seed}", given.minutes * 60))
         except (asyncio.CancelledError, KeyboardInterrupt):
+            print("stopped; what had ended is kept, the form under way is not", flush=True)
             code = _INTERRUPTED
     print("\n".join(table.lines(book, forms)))
     return 0 if given.table else code
@@ -58,7 +68,7 @@ def _arguments() -> argparse.Namespace:
         "exit code 1.",
     )
     parser.add_argument(
-        "--minutes", type=float, default=10.0, help="how long to run; 10 where it is not given"
+        "--minutes", type=_minutes, default=10.0, help="how long to run; 10 where it is not given"
     )
     parser.add_argument(
         "--seed", type=int, help="of all that is random; one is drawn and printed where none is given"
@@ -77,6 +87,13 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--write", action="store_true", help="put that table into docs/reliability.md")
     return parser.parse_args()
+
+
+def _minutes(given: str) -> float:
+    minutes = float(given)
+    if not 0 < minutes < float("inf"):
+        raise argparse.ArgumentTypeError("more than 0")
+    return minutes
 
 
 async def _run(forms: Sequence[Form], book: Book, seed: str, seconds: float) -> int:
@@ -129,7 +146,7 @@ def _keep(form: Form, seed: str, folder: Path, history: History, found: Sequence
     (place / "violations.txt").write_text("".join(f"{violation}\n" for violation in found))
     for log in folder.glob("*.log"):
         shutil.copy(log, place)
-    print(f"{form.key}, seed {seed}: {len(found)} violations; {history.tally()}")
+    print(f"{form.key}, seed {seed}: violations: {len(found)}; {history.tally()}")
     for violation in found[:_SHOWN]:
         print(f"    {violation}")
     print(f"history and logs: {place}", flush=True)

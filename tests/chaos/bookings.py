@@ -126,6 +126,14 @@ class Bookings:
         return found
 
 
+def by_entity(loose: Iterable[Loose]) -> dict[str, list[Loose]]:
+    """Those of each entity."""
+    found: dict[str, list[Loose]] = defaultdict(list)
+    for one in loose:
+        found[one.entity].append(one)
+    return found
+
+
 def _stay(
     reservation: str, reserves: list[Operation], endings: list[Operation], first_call: dict[str, float]
 ) -> Stay:

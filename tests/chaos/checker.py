@@ -9,8 +9,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tests.chaos.bookings import Bookings, Loose, Stay
-from tests.chaos.history import Action, Operation, Outcome
+from tests.chaos.bookings import Bookings, Loose, Stay, by_entity
+from tests.chaos.history import NEVER, Action, Operation, Outcome
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ def check(bookings: Bookings) -> list[Violation]:
     refusals = _Refusals(bookings)
     return [
         *_moved_bookings(bookings),
+        *_mixed_up_ends(bookings),
+        *_forgotten_keys(bookings),
         *_double_bookings(bookings),
         *(found for one in bookings.operations if (found := refusals.check(one)) is not None),
     ]
@@ -46,6 +48,32 @@ def _moved_bookings(bookings: Bookings) -> Iterable[Violation]:
             yield Violation("wrong slot", f"{one.answer.slot} was not asked for: {one.asked}")
         if by_key.setdefault(one.asked.key, one.answer.reservation) != one.answer.reservation:
             yield Violation("booked twice", f"the key {one.asked.key} has two bookings")
+
+
+def _mixed_up_ends(bookings: Bookings) -> Iterable[Violation]:
+    """An end is that of the booking that was to end, at one price however often it is told."""
+    amounts: dict[str, int | None] = {}
+    for one in bookings.operations:
+        if one.asked.action is not Action.UNRESERVE or one.answer.outcome is not Outcome.OK:
+            continue
+        stay = bookings.stays.get(one.asked.reservation)
+        told = one.answer.reservation, one.answer.slot
+        if stay is not None and told != (stay.reservation, stay.slot):
+            yield Violation("another's end", f"{one.asked.reservation} on {stay.slot} was told of {told}")
+        if amounts.setdefault(one.asked.reservation, one.answer.amount_minor) != one.answer.amount_minor:
+            yield Violation("two prices", f"{one.asked.reservation} of {one.asked.entity}")
+
+
+def _forgotten_keys(bookings: Bookings) -> Iterable[Violation]:
+    """What was answered once is never refused under the same key."""
+    known_from_s: dict[str, float] = {}
+    for one in bookings.operations:
+        if one.answer.outcome is Outcome.OK:
+            known_from_s[one.asked.key] = min(one.answered_s, known_from_s.get(one.asked.key, NEVER))
+    for one in bookings.operations:
+        was_known = one.called_s >= known_from_s.get(one.asked.key, NEVER)
+        if was_known and one.answer.outcome is Outcome.REFUSED:
+            yield Violation("forgotten key", f"{one.asked.key} of {one.asked.entity}: {one.answer.refusal}")
 
 
 def _double_bookings(bookings: Bookings) -> Iterable[Violation]:
@@ -74,7 +102,7 @@ class _Refusals:
     def __init__(self, bookings: Bookings) -> None:
         self._bookings = bookings
         self._held = {slot: _merged(stays) for slot, stays in bookings.by_slot.items()}
-        self._loose_entities = {one.entity for one in bookings.loose}
+        self._loose = by_entity(bookings.loose)
         self._timelines: dict[frozenset[str], _Timeline] = {}
 
     def check(self, one: Operation) -> Violation | None:
@@ -83,8 +111,9 @@ class _Refusals:
             return None
         asked, refusal = one.asked, one.answer.refusal
         if asked.action is Action.UNRESERVE:
+            # Also who asks again after the end is told of it, not that there was never anything.
             stay = self._bookings.stays.get(asked.reservation)
-            was_there = stay is not None and stay.certain_from_s <= one.called_s < stay.certain_until_s
+            was_there = stay is not None and stay.certain_from_s <= one.called_s
             if was_there or refusal != "no-such-reservation":
                 return Violation("refused release", f"{asked.reservation} of {asked.entity}: {refusal}")
         elif refusal in ("all-taken", "slot-taken"):
@@ -93,8 +122,8 @@ class _Refusals:
                     f"false {refusal}", f"{asked.entity}: one of {_named(asked.fitting)} was free"
                 )
         elif refusal == "entity-has-reservation":
-            if not self._held_something(one):
-                return Violation("false entity-has-reservation", f"{asked.entity} held nothing")
+            if not self._held_something_else(one):
+                return Violation("false entity-has-reservation", f"{asked.entity} held nothing else")
         else:
             return Violation("unexpected refusal", f"{refusal} for {asked}")
         return None
@@ -143,9 +172,19 @@ class _Refusals:
             )
         return _covers(self._held.get(slot, []), instant)
 
-    def _held_something(self, one: Operation) -> bool:
-        return one.asked.entity in self._loose_entities or any(
-            stay.possible_from_s <= one.answered_s and stay.possible_until_s >= one.called_s
+    def _held_something_else(self, one: Operation) -> bool:
+        """Whether the entity possibly had the booking that the refusal names, by another request."""
+        key, named = one.asked.key, one.answer.reservation
+        if any(
+            loose.key != key and loose.called_s <= one.answered_s
+            for loose in self._loose.get(one.asked.entity, ())
+        ):
+            return True
+        return any(
+            stay.possible_from_s <= one.answered_s
+            and stay.possible_until_s >= one.called_s
+            and key not in stay.keys
+            and named in ("", stay.reservation)
             for stay in self._bookings.by_entity.get(one.asked.entity, ())
         )
 

@@ -63,10 +63,11 @@ class HttpCounter:
         except WIRE_IS_CUT as error:
             return Answer(Outcome.UNKNOWN, type(error).__name__)
         if status == 200:
-            return Answer(Outcome.OK, "", told["slot"], told["reservation"])
+            return Answer(Outcome.OK, "", told["slot"], told["reservation"], told.get("amountMinor"))
         refusal = told["type"].removeprefix("/problems/")
         known = status < 500 and refusal != IN_FLIGHT
-        return Answer(Outcome.REFUSED if known else Outcome.UNKNOWN, refusal)
+        named = told.get("slot", ""), told.get("reservation", "")
+        return Answer(Outcome.REFUSED if known else Outcome.UNKNOWN, refusal, *named)
 
 
 @dataclass(frozen=True)

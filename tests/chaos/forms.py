@@ -78,11 +78,15 @@ def _broken_form(kind: Kind, variant: Variant) -> Form:
         slice_s=15,
         run=partial(trials.race_broken, kind, variant),
         tells=lambda sums: (
-            f"caught {sums['caught']:.0f} times, after {sums['operations'] / max(sums['caught'], 1):,.0f} "
+            f"caught {_times(sums['caught'])}, within {sums['operations'] / max(sums['caught'], 1):,.0f} "
             "operations on average"
         ),
         violations="times not",
     )
+
+
+def _times(count: float) -> str:
+    return "once" if count == 1 else f"{count:.0f} times"
 
 
 def _kills_form(kind: Kind) -> Form:
@@ -100,7 +104,7 @@ def _kills_form(kind: Kind) -> Form:
         tells=lambda sums: (
             f"{sums['kills']:,.0f} kills ("
             + ", ".join(f"{name} {sums[f'{name} killed']:.0f}" for name in killed if f"{name} killed" in sums)
-            + f") during {sums['operations']:,.0f} operations; all agreed "
+            + f") during {sums['answered']:,.0f} requests that were answered; all agreed "
             f"after {sums['converged']:.2f} s at most"
         ),
     )
@@ -171,7 +175,10 @@ def _steps_form(kind: Kind) -> Form:
         least_s=240,
         slice_s=240,
         run=partial(trials.try_every_step, kind),
-        tells=lambda sums: f"{sums['right']:,.0f} of {sums['cells']:,.0f} cells right",
+        tells=lambda sums: (
+            f"{sums['right']:,.0f} of {sums['cells']:,.0f} cells right; they strike {sums['apart']:,.0f} "
+            "different calls"
+        ),
         violations="wrong",
     )
 

@@ -26,12 +26,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a client was told. ``refusal`` is the problem's type, or why nothing is known."""
+    """What a client was told. ``refusal`` is the problem's type, or why nothing is known.
+
+    ``slot`` and ``reservation``: of the booking that was made or ended, or that a refusal names.
+    ``amount_minor``: what an end costs.
+    """
 
     outcome: Outcome
     refusal: str = ""
     slot: str = ""
     reservation: str = ""
+    amount_minor: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """The race: clients who take and give back the slots of one lot that is full again and again."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from time import monotonic
 
 from tests.chaos.checker import Violation
-from tests.chaos.drivers import Habits
-from tests.chaos.history import History
+from tests.chaos.drivers import IN_FLIGHT, Habits
+from tests.chaos.history import History, Outcome
 from tests.chaos.town import Town
 
 CLIENTS, SLOTS, PREMIUM_SLOTS = 64, 200, 20
@@ -29,4 +30,12 @@ async def race(town: Town, history: History, seed: str, operations: int, seconds
     await traffic.run(operations, seconds)
     took_s = monotonic() - began_s
     settled_s = await town.converged(SETTLES_WITHIN_S)
-    return Raced(await town.violations(history), took_s, settled_s)
+    found = [*await town.violations(history), *_unserved(history)]
+    return Raced(found, took_s, settled_s)
+
+
+def _unserved(history: History) -> Iterable[Violation]:
+    """Nothing is away in a race, so everybody is served, or told that the same request is under way."""
+    for one in history.operations:
+        if one.answer.outcome is Outcome.UNKNOWN and one.answer.refusal != IN_FLIGHT:
+            yield Violation("unserved", f"{one.asked.action} of {one.asked.entity}: {one.answer.refusal}")

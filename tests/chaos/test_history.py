@@ -35,10 +35,17 @@ def unknown(entity: str, called_s: float, slots: frozenset[str] = BOTH, key: str
 
 
 def released(
-    entity: str, called_s: float, answered_s: float, outcome: Outcome = Outcome.OK, refusal: str = ""
+    entity: str,
+    called_s: float,
+    answered_s: float,
+    outcome: Outcome = Outcome.OK,
+    refusal: str = "",
+    slot: str = ONE,
+    cost_minor: int = 100,
 ) -> Operation:
     asked = Asked(0, Action.UNRESERVE, f"{entity}-end", entity, BOTH, f"r-{entity}")
-    return Operation(asked, called_s, answered_s, Answer(outcome, refusal))
+    told = (slot, f"r-{entity}", cost_minor) if outcome is Outcome.OK else ()
+    return Operation(asked, called_s, answered_s, Answer(outcome, refusal, *told))
 
 
 def again(entity: str, slot: str, called_s: float, answered_s: float) -> Operation:
@@ -120,19 +127,19 @@ def test_all_taken_counts_what_the_same_entity_holds_by_another_request() -> Non
 
 def test_all_taken_does_not_count_what_the_same_request_took() -> None:
     own = Operation(Asked(0, Action.RESERVE, "k1", "C", BOTH), 2, 3, Answer(Outcome.REFUSED, "all-taken"))
-    assert kinds(reserved("A", ONE, 0, 1), reserved("C", TWO, 0, 1, "k1"), own) == ["false all-taken"]
+    assert "false all-taken" in kinds(reserved("A", ONE, 0, 1), reserved("C", TWO, 0, 1, "k1"), own)
 
 
 def test_all_taken_counts_who_came_to_a_slot_that_the_same_request_took_later() -> None:
     first = Operation(Asked(0, Action.RESERVE, "k1", "C", BOTH), 0.5, 3, Answer(Outcome.REFUSED, "all-taken"))
     at_once = unknown("C", 0.5, key="k1")
-    others = (reserved("A", ONE, 0, 0.4), reserved("B", TWO, 1, 2), released("B", 4, 5))
+    others = (reserved("A", ONE, 0, 0.4), reserved("B", TWO, 1, 2), released("B", 4, 5, slot=TWO))
     assert kinds(*others, first, at_once, reserved("C", TWO, 6, 7, "k1")) == []
 
 
 def test_a_booking_does_not_begin_with_an_attempt_that_was_refused() -> None:
     early = Operation(Asked(0, Action.RESERVE, "k1", "C", BOTH), 0, 1, Answer(Outcome.REFUSED, "all-taken"))
-    others = (reserved("A", ONE, -2, -1), reserved("B", TWO, -2, -1), released("B", 2, 3))
+    others = (reserved("A", ONE, -2, -1), reserved("B", TWO, -2, -1), released("B", 2, 3, slot=TWO))
     assert kinds(*others, early, refused("D", 3.5, 4), reserved("C", TWO, 5, 6, "k1")) == ["false all-taken"]
 
 
@@ -188,6 +195,52 @@ def test_an_entity_that_held_nothing_was_refused_falsely() -> None:
     again = refused("A", 4, 5, "entity-has-reservation")
     assert kinds(reserved("A", ONE, 0, 1), again) == []
     assert kinds(reserved("A", ONE, 0, 1), released("A", 2, 3), again) == ["false entity-has-reservation"]
+
+
+def test_who_holds_something_by_the_same_request_only_was_refused_falsely() -> None:
+    mine = refused("A", 0, 1, "entity-has-reservation", key="k")
+    assert kinds(mine, reserved("A", ONE, 0, 1, "k")) == ["false entity-has-reservation"]
+    assert kinds(mine, unknown("A", 0, key="k")) == ["false entity-has-reservation"]
+    assert kinds(mine, unknown("A", 0)) == []
+
+
+def test_a_refusal_that_names_a_booking_of_somebody_else_is_false() -> None:
+    asked = Asked(0, Action.RESERVE, "k", "A", BOTH)
+
+    def named(reservation: str) -> Operation:
+        return Operation(asked, 2, 3, Answer(Outcome.REFUSED, "entity-has-reservation", ONE, reservation))
+
+    assert kinds(reserved("A", ONE, 0, 1), named("r-A")) == []
+    assert kinds(reserved("A", ONE, 0, 1), named("r-B")) == ["false entity-has-reservation"]
+
+
+def test_a_request_that_was_answered_is_not_refused_when_it_comes_again() -> None:
+    first, end = reserved("A", ONE, 0, 1, "k"), released("A", 4, 5)
+    assert kinds(first, refused("A", 2, 3, "entity-has-reservation", key="k"))[0] == "forgotten key"
+    later = refused("A", 8, 9, "slot-taken", frozenset({ONE}), "k")
+    assert "forgotten key" in kinds(first, end, reserved("B", ONE, 6, 7), later)
+    at_once = refused("A", 0, 1, "all-taken", key="k")
+    before = (reserved("B", ONE, -2, -1), released("B", 0.5, 0.7), reserved("C", TWO, -2, -1))
+    assert kinds(*before, at_once, reserved("A", ONE, 0.8, 1, "k")) == []
+
+
+@pytest.mark.parametrize("outcome", [Outcome.OK, Outcome.UNKNOWN])
+def test_who_releases_again_is_never_told_that_there_was_nothing(outcome: Outcome) -> None:
+    first = (reserved("A", ONE, 0, 1), released("A", 2, 3, outcome))
+    again = released("A", 4, 5, Outcome.REFUSED, "no-such-reservation")
+    assert kinds(*first, released("A", 4, 5)) == []
+    assert "refused release" in kinds(*first, again)
+    beside = released("A", 2.1, 2.5, Outcome.REFUSED, "no-such-reservation")
+    assert kinds(*first, beside) == ["refused release"]
+
+
+def test_who_releases_is_told_of_that_booking_and_of_one_price() -> None:
+    first = (reserved("A", ONE, 0, 1), reserved("B", TWO, 0, 1))
+    of_b = Operation(released("A", 2, 3).asked, 2, 3, Answer(Outcome.OK, "", TWO, "r-B", 100))
+    assert kinds(*first, released("A", 2, 3)) == []
+    assert kinds(*first, of_b) == ["another's end"]
+    assert kinds(*first, released("A", 2, 3), released("A", 4, 5)) == []
+    assert kinds(*first, released("A", 2, 3), released("A", 4, 5, cost_minor=150)) == ["two prices"]
 
 
 def test_a_refusal_that_nobody_expects_is_flagged() -> None:

@@ -12,7 +12,7 @@ from app.bookings.records import HISTORY, RESERVATION
 from app.core.db import Database
 from app.slots.models import STATE_CODES, Slot, SlotState, State, StatusOutbox, public_code
 from app.slots.packed import RECORD
-from tests.chaos.bookings import Booked, Bookings, Loose
+from tests.chaos.bookings import Booked, Bookings, by_entity
 from tests.chaos.checker import Violation, check
 from tests.chaos.history import Operation
 
@@ -130,13 +130,11 @@ def _lost(bookings: Bookings, truth: Truth) -> Iterable[Violation]:
 
 def _unasked(bookings: Bookings, truth: Truth) -> Iterable[Violation]:
     """What is in SQL, and nobody was told of: only a reserve of unknown end may have left it there."""
-    loose: dict[str, list[Loose]] = defaultdict(list)
-    for one in bookings.loose:
-        loose[one.entity].append(one)
+    loose = by_entity(bookings.loose)
     for booked in (*truth.running, *truth.ended):
         if booked.reservation in bookings.stays:
             continue
-        asked = [one for one in loose[booked.entity] if booked.slot in one.fitting]
+        asked = [one for one in loose.get(booked.entity, ()) if booked.slot in one.fitting]
         if not asked:
             yield Violation("unasked booking", f"{booked.entity} on {booked.slot}")
         elif all(one.refused_later for one in asked):

@@ -38,6 +38,11 @@ async def try_table(site: Site, kind: Kind, folder: Path, *, each: bool) -> Sequ
     return [*bookings, *work]
 
 
+def distinct(kind: Kind) -> int:
+    """How many cells strike another call than every other one: some steps share a call."""
+    return len(one_for_alike(cells(BOOKINGS), kind)) + len(cells(WORK))
+
+
 def ground_of(base: Base, folder: Path) -> Ground:
     """Over the embedded Redis of ``folder``."""
     socket = None if base.socket is None else str(base.socket)

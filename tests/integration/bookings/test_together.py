@@ -6,14 +6,15 @@ from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import event, text, update
+from sqlalchemy import delete, event, text, update
 from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.bookings import takings
+from app.bookings.batch import settle
 from app.bookings.desk import Desk
 from app.bookings.forms import ReserveRequest, UnreserveRequest
-from app.bookings.jobs import Done, Taking
+from app.bookings.jobs import Again, Done, Taking
 from app.bookings.line import LONGEST_LINE
 from app.bookings.records import RESERVATION
 from app.bookings.reserve import reserve
@@ -21,6 +22,7 @@ from app.bookings.unreserve import unreserve
 from app.core import metrics
 from app.core.db import Database
 from app.core.errors import Problem
+from app.payments.models import Tariff
 from app.slots.layout import Wish
 from app.slots.models import SlotState, State, StatusOutbox
 from tests.integration.lots import lot_plan, open_lot
@@ -150,6 +152,29 @@ async def test_who_shares_a_batch_with_a_lost_wish_for_the_same_slot_gets_it(des
         reserve(desk, ReserveRequest("NEW 1", slot="here-A2")),
     )
     assert given == ["entity-has-reservation", "here-A2"]
+
+
+async def test_who_holds_another_slot_is_in_nobodys_way(desk: Desk) -> None:
+    """One after the other, some would run out of rounds, and a free slot would be refused."""
+    await open_lot(desk)
+    for slot in ("here-A2", "here-A3"):
+        await reserve(desk, ReserveRequest(f"OLD {slot}", slot=slot))
+    entities = ("OLD here-A2", "OLD here-A3", "NEW 1", "NEW 2")
+    jobs = [Taking(ReserveRequest(entity, slot="here-A1")) for entity in entities]
+    outcomes = (await settle(desk.ledger, jobs, waits=False)).outcomes
+    told = [outcome.type if isinstance(outcome, Problem) else outcome for outcome in outcomes.values()]
+    assert told[:2] == ["entity-has-reservation"] * 2
+    assert isinstance(told[2], Done)
+    assert told[3] is Again.LOST
+
+
+async def test_where_the_lot_has_no_price_everybody_who_names_a_slot_is_told_so(desk: Desk) -> None:
+    await open_lot(desk)
+    async with desk.database.unit_of_work() as connection:
+        await connection.execute(delete(Tariff.__table__))  # type: ignore[attr-defined]
+    jobs = [Taking(ReserveRequest(f"A {number}", slot="here-A1")) for number in range(3)]
+    outcomes = (await settle(desk.ledger, jobs, waits=False)).outcomes
+    assert [isinstance(one, Problem) and one.type for one in outcomes.values()] == ["no-tariff"] * 3
 
 
 async def test_the_same_release_twice_in_one_batch_is_answered_alike(desk: Desk) -> None:
