@@ -32,6 +32,11 @@ class Taking:
         return self.request.idempotency
 
     @property
+    def proposals(self) -> list[Proposal]:
+        """All that is leased for it: what it lost, and what it is to try next."""
+        return [*self.lost_proposals, *([] if self.proposal is None else [self.proposal])]
+
+    @property
     def only_lot(self) -> int | None:
         """The lot that was asked for; ``None`` where any will do."""
         return self.frame.lot_id if self.frame is not None and self.request.lot is not None else None

@@ -145,7 +145,7 @@ class Line:
         except SqlAway as error:
             _fail(batch, error)
         except NobodyWaits:
-            log.info("bookings.nobody_waits", jobs=len(jobs))
+            self._begin(self._give_back(batch))
         except Exception as error:
             # One of them may be at fault, and each is told of its own.
             reason = "conflict" if isinstance(error, DBAPIError) and is_conflict(error) else "error"
@@ -221,7 +221,7 @@ class Line:
         except SqlAway as error:
             _fail([place], error)
         except NobodyWaits:
-            log.info("bookings.nobody_waits", jobs=1)
+            await self._give_back([place])
         except Exception as error:
             place.fail(error)
         else:
@@ -242,6 +242,12 @@ class Line:
                 metrics.SQL_RETRIES.inc()
                 await asyncio.sleep(0.005 * 2**attempt)
         raise Unavailable("The slot", retry_after_s=1)
+
+    async def _give_back(self, places: Sequence[_Place]) -> None:
+        """What was proposed to those who have gone is offered to others at once."""
+        log.info("bookings.nobody_waits", jobs=len(places))
+        takings = [place.job for place in places if isinstance(place.job, Taking)]
+        await self._proposals.release([(taking, taking.proposals) for taking in takings])
 
     async def _announce(self, places: Sequence[_Place], settled: Settled) -> None:
         """Redis and the viewers hear of it, then everybody is answered."""
@@ -268,8 +274,7 @@ def _without_use(taking: Taking, outcome: Outcome) -> list[Proposal]:
     if outcome is Again.LOST:
         return []
     took = isinstance(outcome, Done) and outcome.fresh
-    last = [taking.proposal] if taking.proposal is not None and not took else []
-    return [*taking.lost_proposals, *last]
+    return taking.lost_proposals if took else taking.proposals
 
 
 def _fail(places: Sequence[_Place], error: Exception) -> None:

@@ -5,12 +5,14 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
 
 from app.accounts.incarnation import read_incarnation
+from app.bookings import records
 from app.bookings.desk import Desk
 from app.bookings.forms import IdempotencyKey, ReserveRequest
 from app.bookings.opening import put_slot
@@ -128,3 +130,26 @@ async def test_a_caller_who_hangs_up_does_not_hold_up_the_end_of_the_process(
 async def look_up(database: Database) -> None:
     async with database.look() as connection:
         await connection.execute(text("SELECT 1"))
+
+
+async def test_what_was_proposed_to_a_caller_who_hangs_up_is_offered_to_others_at_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lot = await open_lot(desk, lot_plan(slots=2))
+    insert, is_asked, goes_on = records.insert_reservations, asyncio.Event(), asyncio.Event()
+
+    async def late(*given: Any) -> set[str]:
+        is_asked.set()
+        await goes_on.wait()
+        return await insert(*given)
+
+    monkeypatch.setattr(records, "insert_reservations", late)
+    calling = asyncio.create_task(reserve(desk, ReserveRequest("hangs up", lot="here")))
+    await is_asked.wait()
+    calling.cancel()
+    with suppress(asyncio.CancelledError):
+        await calling
+    goes_on.set()
+    await desk.ended()
+    assert (await desk.status.inspect(lot.id or 0)).leases == {}
+    assert (await reserve(desk, ReserveRequest("hangs up", lot="here"))).slot == "here-A1"
