@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,6 +29,8 @@ _HEADERS = {
 }
 LARGEST_BODY_BYTES = 1_000_000
 # A websocket has no 404; codes from 4000 on are the application's own.
+# Nothing is sent under it: the word of nginx, in metrics alone.
+CLIENT_HAS_GONE = 499
 UNKNOWN_ADDRESS = 4404
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
@@ -85,6 +87,9 @@ class Doorway:
                 await problem_response(refusal)(scope, receive, send_with_headers)
             else:
                 await self.app(scope, receive_within_limit, send_with_headers)
+        except ClientDisconnect:
+            # Whoever asked has gone before the question was whole: nobody waits for an answer.
+            status = CLIENT_HAS_GONE
         except Exception as error:
             log.exception("request.fault", route=scope.get("route_path", "unknown"))
             if status:
