@@ -317,10 +317,9 @@ class Status:
         keys = _keys(lot_id, "meta", "slots")
         epoch, built, order, layout, seq, records = await self._run(_snapshot, keys, [])
         fields = list(RECORD.iter_unpack(records))
-        known = await self.epoch()
         return StatusSnapshot(
             epoch=_text(epoch),
-            built=bool(known) and epoch == built == known.encode(),
+            built=await self._is_in_force(epoch) and epoch == built,
             order_version=_number(order),
             layout_version=_number(layout),
             seq=_number(seq),
@@ -333,9 +332,8 @@ class Status:
         keys = _keys(lot_id, "meta", "slots", "leases", "classes", "builder")
         answer = await self._run(_inspect, keys, [_key(lot_id, "free:")])
         epoch, built, order, layout, begun, being_built, now_ms, records, leases, free = answer
-        known = (await self.epoch()).encode()
         return Inspection(
-            believed=bool(known) and epoch == built == known and not being_built,
+            believed=await self._is_in_force(epoch) and epoch == built and not being_built,
             being_built=bool(being_built),
             rebuild=(_text(epoch), _number(begun)),
             order_version=_number(order),
@@ -376,6 +374,12 @@ class Status:
     async def _doubt(self, lot_id: int) -> None:
         """Redis knows more than it is told: two changes crossed, or SQL has lost what it had committed."""
         await self._redis.sadd(DOUBTED_KEY, lot_id)
+
+    async def _is_in_force(self, epoch: bytes) -> bool:
+        """Whether a lot's epoch is the one in force, which may be another one than this process knows of."""
+        if epoch != (await self.epoch()).encode():
+            await self.epoch(fresh=True)
+        return bool(epoch) and epoch == (await self.epoch()).encode()
 
     async def _epoch_in_force(self) -> str:
         """Without an epoch nothing can be told from what an earlier life has left."""

@@ -106,6 +106,18 @@ async def test_another_epoch_means_a_fresh_picture(desk: Desk, stage: Stage, lot
     await viewer.until(lambda one: one.frames[-1]["seq"].startswith(epoch) and one.states == "10000")
 
 
+async def test_an_epoch_that_another_process_began_is_shown_as_soon_as_the_lot_is_built(
+    no_beats: None, desk: Desk, stage: Stage, lot: int, redis: Redis
+) -> None:
+    """While nobody books, nothing else would tell this process that it knows an old one."""
+    viewer = await stage.watch(lot)
+    worker = Status(redis, desk.status.incarnation)
+    await redis.flushall()
+    await rebuild_all(desk.database, worker)
+    epoch = await worker.epoch()
+    await viewer.until(lambda one: one.frames[-1]["seq"].startswith(epoch))
+
+
 async def test_while_the_lot_is_unbuilt_viewers_see_what_sql_has(
     desk: Desk, stage: Stage, lot: int, redis: Redis
 ) -> None:
