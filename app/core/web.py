@@ -28,9 +28,9 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
 }
 LARGEST_BODY_BYTES = 1_000_000
-# A websocket has no 404; codes from 4000 on are the application's own.
 # Nothing is sent under it: the word of nginx, in metrics alone.
 CLIENT_HAS_GONE = 499
+# A websocket has no 404; codes from 4000 on are the application's own.
 UNKNOWN_ADDRESS = 4404
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
