@@ -5,10 +5,10 @@
 
 from typing import Any
 
-from app.bookings import problems, records
+from app.bookings import answers, problems, records
 from app.bookings.desk import Desk, run_again_on_conflict
 from app.bookings.entity import as_compared
-from app.bookings.forms import ReserveRequest
+from app.bookings.forms import IdempotencyKey, ReserveRequest
 from app.bookings.jobs import Taking
 from app.bookings.results import Reserved
 from app.bookings.takings import class_filter
@@ -98,27 +98,39 @@ async def _reserve_named(desk: Desk, request: ReserveRequest) -> Reserved:
         seen = await run_again_on_conflict(look_up)
         if seen is not None and seen.state is State.FREE and not seen.lot_closed:
             return
-        await _refuse_holder(desk, named, request.entity)
-        nearest = await nearest_like(desk, named)
-        if seen is not None and (seen.state is State.CLOSED or seen.lot_closed):
-            raise problems.slot_closed(named.identifier, nearest)
-        raise problems.slot_taken(named.identifier, nearest)
+        refusal = await _refusal_of_holder(desk, named, request.entity)
+        if refusal is None:
+            nearest = await nearest_like(desk, named)
+            is_closed = seen is not None and (seen.state is State.CLOSED or seen.lot_closed)
+            why = problems.slot_closed if is_closed else problems.slot_taken
+            refusal = why(named.identifier, nearest)
+        # Asked last: who has it may be this very request, which came twice; the next round finds its answer.
+        if not await _is_answered(desk, request.idempotency):
+            raise refusal
 
     reserved = await desk.served(Taking(request), look_again)
     assert isinstance(reserved, Reserved)
     return reserved
 
 
-async def _refuse_holder(desk: Desk, slot: records.SlotRow, entity: str) -> None:
+async def _is_answered(desk: Desk, key: IdempotencyKey | None) -> bool:
+    if key is None:
+        return False
+    async with desk.database.look() as connection:
+        return bool(await answers.stored(connection, [answers.name_of("reserve", key)]))
+
+
+async def _refusal_of_holder(desk: Desk, slot: records.SlotRow, entity: str) -> Problem | None:
     """Who sends a request twice, or has a slot elsewhere, is told of that one and of no other."""
     if not slot.lot_exclusive:
-        return
+        return None
     compared = as_compared(entity, plate=slot.entities_are_plates)
     async with desk.database.look() as connection:
         held = await records.exclusive_of(connection, [compared])
         there = await records.slot_by(connection, id=held[0].slot_id) if held else None
-    if there is not None:
-        raise problems.entity_has_reservation(there.identifier, there.name, held[0].id)
+    if there is None:
+        return None
+    return problems.entity_has_reservation(there.identifier, there.name, held[0].id)
 
 
 async def _refuse_wrong_fields(desk: Desk, request: ReserveRequest) -> None:

@@ -10,8 +10,10 @@ from redis.asyncio import Redis
 from sqlalchemy import func, select
 
 from app.bookings import answers, batches, line
+from app.bookings.batch import Settled
 from app.bookings.desk import Desk
 from app.bookings.forms import IdempotencyKey, ReserveRequest, UnreserveRequest
+from app.bookings.jobs import Again
 from app.bookings.models import BookingBatch, StoredAnswer
 from app.bookings.reserve import reserve
 from app.bookings.results import Reserved
@@ -171,6 +173,25 @@ async def test_who_went_away_and_comes_back_with_the_key_while_the_first_is_serv
     assert await reserve(desk, asked) == booked
     assert (await reserve(desk, ReserveRequest("B 2", lot="here"))).slot == "here-A2"
     assert await rows_of(desk.database, StoredAnswer) == 1
+
+
+async def test_a_named_slot_that_the_same_request_took_in_another_process_is_answered_and_not_refused(
+    desk: Desk, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It loses a round to somebody else; before it looks again its twin has the slot."""
+    await open_lot(desk)
+    asked = ReserveRequest("A 1", slot="here-A2", idempotency=KEY)
+    as_it_is, twins = line.settle, list[Reserved]()
+    async with opened_desk(settings_of(database_url, redis_url)) as (second, _):
+
+        async def settle(ledger: Any, jobs: Any, **more: Any) -> Settled:
+            if ledger is not desk.ledger or twins:
+                return await as_it_is(ledger, jobs, **more)
+            twins.append(await reserve(second, asked))
+            return Settled(dict.fromkeys(jobs, Again.LOST), [], [])
+
+        monkeypatch.setattr(line, "settle", settle)
+        assert [await reserve(desk, asked)] == twins
 
 
 @pytest.mark.parametrize(
