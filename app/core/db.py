@@ -165,12 +165,14 @@ class Database:
     def _saying_that_sql_is_away(self) -> Iterator[None]:
         if monotonic_s() < self._rests_until_s:
             raise SqlAway("SQL did not answer a moment ago")
+        began_s = monotonic_s()
         try:
             yield
         except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
             if isinstance(error, DBAPIError) and not _is_away(error):
                 raise
-            if _hangs(error):
+            # What hung may be told only when SQL has long come back.
+            if _hangs(error) and not self.pulse.has_answered_since(began_s):
                 self._rests_until_s = monotonic_s() + REST_S
             raise SqlAway(str(error)) from error
 

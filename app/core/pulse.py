@@ -34,6 +34,7 @@ class Pulse:
         self._gives_up_s = gives_up_s
         self._silent_because = ""
         self._silent_since_s = 0.0
+        self._answered_at_s = float("-inf")
         self._readings: set[asyncio.Timeout] = set()
         self._questions: set[asyncio.Task[None]] = set()
 
@@ -46,6 +47,10 @@ class Pulse:
     def silent_for_s(self) -> float:
         """How long it has not answered; 0 while it does."""
         return 0.0 if self.is_felt else monotonic_s() - self._silent_since_s
+
+    def has_answered_since(self, instant_s: float) -> bool:
+        """Whether it has answered a question after that instant of the monotonic clock."""
+        return self._answered_at_s > instant_s
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[None]:
@@ -97,6 +102,8 @@ class Pulse:
                 reading.reschedule(asyncio.get_running_loop().time())
         elif not silent_because and not self.is_felt:
             log.info("sql.back")
+        if not silent_because:
+            self._answered_at_s = monotonic_s()
         self._silent_because = silent_because
         metrics.SQL_ANSWERS.set(self.is_felt)
 
