@@ -87,11 +87,17 @@ class Run:
         return children
 
     def child(self, word: str) -> psutil.Process:
-        """The one process below it that has ``word`` as an argument or is the program ``word``."""
-        found = [
-            child for child in self.family() if word in child.cmdline() or child.exe().endswith(f"/{word}")
-        ]
-        assert len(found) == 1, (word, found)
+        """The one process below it that has ``word`` as an argument or is the program ``word``.
+
+        Waits for it: one that has only just been forked still looks like its parent.
+        """
+        found: list[psutil.Process] = []
+
+        def is_there() -> bool:
+            found[:] = [one for one in self.family() if _is(one, word)]
+            return len(found) == 1
+
+        wait_until(is_there, f"one process {word}")
         return found[0]
 
     def interrupt(self) -> int:
@@ -113,5 +119,12 @@ def is_running(process: psutil.Process) -> bool:
     """True where it still executes."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _is(process: psutil.Process, word: str) -> bool:
+    try:
+        return word in process.cmdline() or process.exe().endswith(f"/{word}")
     except psutil.NoSuchProcess:
         return False
