@@ -30,7 +30,7 @@ SLOW = {
 async def database(outage: Outage) -> AsyncIterator[Database]:
     found = Database(outage.url)
     async with found.pulse.running():
-        # The disk of a busy machine may stand still for seconds.
+        # While much ran at once the first look was told "database is locked" three times; why is not known.
         await until_none(lambda: refused(found), BEGINS_WITHIN_S, "the first look is served")
         yield found
     await found.close()
