@@ -123,7 +123,7 @@ async def test_a_caller_who_hangs_up_does_not_hold_up_the_end_of_the_process(
         looking.cancel()
         with suppress(asyncio.CancelledError):
             await looking
-        # The driver would wait for ten. It took more than five once, while much ran at once; why is not known.
+        # The driver would wait for ten. Once it took over five, while much ran at once; why is not known.
         async with asyncio.timeout(9):
             await database.close()
 
