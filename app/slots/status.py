@@ -377,9 +377,10 @@ class Status:
 
     async def _is_in_force(self, epoch: bytes) -> bool:
         """Whether a lot's epoch is the one in force, which may be another one than this process knows of."""
-        if epoch != (await self.epoch()).encode():
-            await self.epoch(fresh=True)
-        return bool(epoch) and epoch == (await self.epoch()).encode()
+        known = await self.epoch()
+        if epoch != known.encode():
+            known = await self.epoch(fresh=True)
+        return bool(epoch) and epoch == known.encode()
 
     async def _epoch_in_force(self) -> str:
         """Without an epoch nothing can be told from what an earlier life has left."""
