@@ -284,7 +284,9 @@ def _sqlite_engine(url: str, stuck: StuckThreads, *, read_only: bool) -> AsyncEn
     def set_pragmas(connection: Any, record: ConnectionPoolEntry) -> None:
         with stuck.unless_given_up(connection):
             cursor = connection.cursor()
-            cursor.execute("PRAGMA journal_mode=WAL")
+            if not read_only:
+                # The file says so itself, unless it was put back from one that does not.
+                cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute("PRAGMA foreign_keys=ON")
             cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")

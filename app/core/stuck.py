@@ -1,6 +1,7 @@
 """Threads of SQLite connections: some are stuck in a locked file when nobody wants them any more."""
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
@@ -15,6 +16,28 @@ from app.core.clock import monotonic_s
 ENDS_WITHIN_S = 12.0
 
 
+class _Connection(sqlite3.Connection):
+    """Closing it ends its statements.
+
+    Otherwise one that was given up halfway keeps the connection open, and its lock on the file, until the
+    garbage collector comes to the cursor.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
+
+    def cursor(self, *arguments: Any, **named: Any) -> Any:
+        cursor = super().cursor(*arguments, **named)
+        self._cursors.add(cursor)
+        return cursor
+
+    def close(self) -> None:
+        for cursor in list(self._cursors):
+            cursor.close()
+        super().close()
+
+
 class StuckThreads:
     """Lets go of connections at once, and waits for their threads at the end.
 
@@ -27,7 +50,7 @@ class StuckThreads:
 
     def connect(self, *arguments: Any, **named: Any) -> aiosqlite.Connection:
         """As the driver does it; whatever becomes of the connection, its thread is known."""
-        connection = aiosqlite.connect(*arguments, **named)
+        connection = aiosqlite.connect(*arguments, factory=_Connection, **named)
         thread = connection._thread
         # A process that is told to end does not wait for a lock.
         thread.daemon = True

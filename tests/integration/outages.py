@@ -15,6 +15,7 @@ from tests import servers
 from tests.servers import PostgreSQLData
 
 _READY_WITHIN_S = 60.0
+_STOPS_WITHIN_S = 5.0
 _POLL_S = 0.01
 # SQLite's lock bytes of the shared index: who holds them lets nobody read or write, as a process does that
 # mends the index, or a file system whose locks are stuck.
@@ -87,7 +88,16 @@ class PostgreSQL:
 
     def freeze(self) -> None:
         """Everything stops where it is: connections stay open, new ones are not answered."""
-        self._signal(signal.SIGSTOP)
+        assert self._server is not None
+        parent = psutil.Process(self._server.pid)
+        parent.suspend()
+        # A signal is only on its way at first, and until it has arrived another child may be started.
+        _until_stopped(parent)
+        for child in parent.children(recursive=True):
+            # Its connections end while they are gone through.
+            with suppress(psutil.NoSuchProcess):
+                child.suspend()
+                _until_stopped(child)
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
@@ -100,12 +110,19 @@ class PostgreSQL:
     def _signal(self, number: signal.Signals) -> None:
         assert self._server is not None
         parent = psutil.Process(self._server.pid)
-        # The parent first, so that it starts nothing more.
+        children = parent.children(recursive=True)
         parent.send_signal(number)
-        for child in parent.children(recursive=True):
+        for child in children:
             # Its connections end while they are gone through.
             with suppress(psutil.NoSuchProcess):
                 child.send_signal(number)
+
+
+def _until_stopped(process: psutil.Process) -> None:
+    deadline_s = time.monotonic() + _STOPS_WITHIN_S
+    while process.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
+        assert time.monotonic() < deadline_s, process
+        time.sleep(_POLL_S)
 
 
 @contextmanager

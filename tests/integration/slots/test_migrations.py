@@ -1,5 +1,6 @@
 """From one schema to the next, with rows in it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -39,6 +40,11 @@ async def upgrade_to(url: str, revision: str) -> None:
     async with engine.begin() as connection:
         await connection.run_sync(lambda sync: command.upgrade(alembic_config(sync), revision))
     await engine.dispose()
+
+
+async def test_two_processes_may_migrate_at_once(empty_url: str) -> None:
+    await asyncio.gather(*(asyncio.to_thread(asyncio.run, upgrade_url(empty_url)) for _ in range(4)))
+    assert await answers(empty_url, "SELECT count(*) FROM alembic_version") == [1]
 
 
 async def test_what_waits_in_the_outbox_is_kept_and_no_number_comes_twice(empty_url: str) -> None:

@@ -1,9 +1,11 @@
 """What the machine has found, in as few steps as lead to it."""
 
 import asyncio
+import gc
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import suppress
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -117,20 +119,47 @@ async def test_a_caller_who_hangs_up_does_not_hold_up_the_end_of_the_process(
     file = shutil.copy(sqlite_template, tmp_path / "lotline.db")
     for turns in range(200):
         database = Database(f"sqlite+aiosqlite:///{file}")
-        looking = asyncio.create_task(look_up(database))
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        looking.cancel()
-        with suppress(asyncio.CancelledError):
-            await looking
-        # The driver would wait for ten. Once it took over five, while much ran at once; why is not known.
-        async with asyncio.timeout(9):
+        await hang_up(database, turns)
+        # The driver would wait for ten.
+        async with asyncio.timeout(5):
             await database.close()
+
+
+async def test_a_caller_who_hangs_up_leaves_no_lock_on_the_file(
+    sqlite_template: Path, tmp_path: Path, no_garbage_collected: None
+) -> None:
+    """At whichever moment, and long before the garbage collector comes by."""
+    file = shutil.copy(sqlite_template, tmp_path / "lotline.db")
+    for turns in range(200):
+        database = Database(f"sqlite+aiosqlite:///{file}")
+        await hang_up(database, turns)
+        await database.close()
+        with closing(sqlite3.connect(file, timeout=0)) as alone:
+            # Only for who has the file for itself.
+            for mode in ("delete", "wal"):
+                assert alone.execute(f"PRAGMA journal_mode={mode}").fetchall() == [(mode,)], turns
+
+
+@pytest.fixture
+def no_garbage_collected() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+async def hang_up(database: Database, turns: int) -> None:
+    """On a look, after so many turns of the loop."""
+    looking = asyncio.create_task(look_up(database))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    looking.cancel()
+    with suppress(asyncio.CancelledError):
+        await looking
 
 
 async def look_up(database: Database) -> None:
     async with database.look() as connection:
-        await connection.execute(text("SELECT 1"))
+        await connection.execute(text("SELECT 1 FROM sqlite_master"))
 
 
 async def test_what_was_proposed_to_a_caller_who_hangs_up_is_offered_to_others_at_once(
