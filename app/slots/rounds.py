@@ -8,7 +8,7 @@ from app.core import metrics
 from app.core.clock import monotonic_s
 from app.core.db import Database
 from app.slots.rebuild import lot_ids
-from app.slots.scrub import AGAIN_AFTER_S, Look, look, look_again, mend
+from app.slots.scrub import AGAIN_AFTER_S, Look, is_still_suspect, look, look_again, mend
 from app.slots.status import Status
 
 # A step takes no longer than this and one lot, so that the worker stays quick and the machine idle.
@@ -123,5 +123,5 @@ class Rounds:
         second, certain = await look_again(self._database, self._status, lot_id, first)
         if certain:
             await mend(self._database, self._status, lot_id, certain)
-        elif first.suspects.keys() & second.suspects.keys():
+        if is_still_suspect(first, second, certain):
             self._pending[lot_id] = _Pending(second, self._clock() + self._again_after_s)

@@ -177,6 +177,17 @@ def _is_certain(first: Suspect, second: Suspect, waiting: Collection[int]) -> bo
     return second.in_redis < first.in_sql and not is_waiting
 
 
+def is_still_suspect(first: Look, second: Look, certain: Collection[Suspect]) -> bool:
+    """Whether a third look may find what these two could not be certain of.
+
+    A busy lot always has a few that are only late, each time other ones: they are left to the next round.
+    """
+    return any(
+        one not in certain and (key in first.suspects or one.kind not in _MAY_BE_LATE)
+        for key, one in second.suspects.items()
+    )
+
+
 async def mend(database: Database, status: Status, lot_id: int, found: Collection[Suspect]) -> None:
     """Counts and repairs what is wrong in one lot. Raises NotBuilt where that has to wait."""
     by_kind: dict[Kind, list[int]] = {}

@@ -102,6 +102,23 @@ async def test_a_doubted_lot_is_looked_at_soon(desk: Desk, redis: Redis, stage: 
     assert await is_true(desk, lot)
 
 
+async def test_what_comes_between_two_looks_is_looked_at_twice_as_well(desk: Desk, stage: Stage) -> None:
+    """The lot is pending for something else, which is over by the second look."""
+    lot = stage.lots[1]
+    await in_sql(desk, "UPDATE slot_state SET version = 2, state = 'closed' WHERE rank = 1 AND lot_id = 2")
+    await stage.pass_s(PERIOD_S / LOTS)
+    assert stage.lots_looked_at() == [lot]
+    await desk.status.apply(LotKey(lot, 1), [SlotChange(1, 2, 1, State.CLOSED)])
+    await desk.status.apply(LotKey(lot, 1), [SlotChange(0, 3, 1, State.FREE)])
+    await desk.status.apply(LotKey(lot, 1), [SlotChange(0, 2, 1, State.RESERVED)])
+    known = desk.status.incarnation
+    await stage.pass_s(AGAIN_AFTER_S)
+    assert desk.status.incarnation == known, "it was seen once"
+    await stage.pass_s(AGAIN_AFTER_S)
+    assert await rebuild_all(desk.database, desk.status) == LOTS
+    assert desk.status.incarnation != known
+
+
 async def test_what_is_suspect_is_looked_at_again_and_mended(desk: Desk, stage: Stage) -> None:
     findings = metrics.SCRUB_FINDINGS.labels(Kind.BEHIND)
     before = counted(findings)
