@@ -79,4 +79,9 @@ class StuckThreads:
 
     @staticmethod
     def _let_go(connection: Any) -> None:
-        connection.driver_connection.stop()
+        driver = connection.driver_connection
+        inner, driver._connection = driver._connection, None
+        if inner is not None:
+            driver._tx.put_nowait((None, inner.close))
+        # Whoever closes it once more finds it closed; a thread that has ended would never answer.
+        driver.stop()

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -112,27 +112,52 @@ async def test_a_slot_of_a_kind_that_a_process_has_yet_to_hear_of_is_taken_and_s
     assert (refused.value.type, refused.value.extra) == ("slot-taken", {"nearest": None})
 
 
+async def look_up(database: Database) -> None:
+    async with database.look() as connection:
+        await connection.execute(text("SELECT 1 FROM sqlite_master"))
+
+
+async def write(database: Database) -> None:
+    async with database.unit_of_work() as connection:
+        await connection.execute(text("DELETE FROM lot"))
+
+
+async def hang_up(call: Coroutine[Any, Any, None], turns: int) -> None:
+    """On a call, after so many turns of the loop."""
+    calling = asyncio.create_task(call)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    calling.cancel()
+    with suppress(asyncio.CancelledError):
+        await calling
+
+
+@pytest.mark.parametrize("call", [look_up, write])
 async def test_a_caller_who_hangs_up_does_not_hold_up_the_end_of_the_process(
-    sqlite_template: Path, tmp_path: Path
+    sqlite_template: Path, tmp_path: Path, call: Callable[[Database], Coroutine[Any, Any, None]]
 ) -> None:
-    """At whichever moment; the first look makes its connection as well."""
+    """At whichever moment; the first call makes its connection as well."""
     file = shutil.copy(sqlite_template, tmp_path / "lotline.db")
     for turns in range(200):
         database = Database(f"sqlite+aiosqlite:///{file}")
-        await hang_up(database, turns)
         # The driver would wait for ten.
         async with asyncio.timeout(5):
+            await hang_up(call(database), turns)
             await database.close()
 
 
+@pytest.mark.parametrize("call", [look_up, write])
 async def test_a_caller_who_hangs_up_leaves_no_lock_on_the_file(
-    sqlite_template: Path, tmp_path: Path, no_garbage_collected: None
+    sqlite_template: Path,
+    tmp_path: Path,
+    no_garbage_collected: None,
+    call: Callable[[Database], Coroutine[Any, Any, None]],
 ) -> None:
     """At whichever moment, and long before the garbage collector comes by."""
     file = shutil.copy(sqlite_template, tmp_path / "lotline.db")
     for turns in range(200):
         database = Database(f"sqlite+aiosqlite:///{file}")
-        await hang_up(database, turns)
+        await hang_up(call(database), turns)
         await database.close()
         with closing(sqlite3.connect(file, timeout=0)) as alone:
             # Only for who has the file for itself.
@@ -145,21 +170,6 @@ def no_garbage_collected() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
-
-
-async def hang_up(database: Database, turns: int) -> None:
-    """On a look, after so many turns of the loop."""
-    looking = asyncio.create_task(look_up(database))
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    looking.cancel()
-    with suppress(asyncio.CancelledError):
-        await looking
-
-
-async def look_up(database: Database) -> None:
-    async with database.look() as connection:
-        await connection.execute(text("SELECT 1 FROM sqlite_master"))
 
 
 async def test_what_was_proposed_to_a_caller_who_hangs_up_is_offered_to_others_at_once(
