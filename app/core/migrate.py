@@ -65,8 +65,8 @@ def _write_ahead(path: str | None) -> None:
         try:
             with closing(sqlite3.connect(path)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL").fetchall()
-        except sqlite3.OperationalError:
-            if time.monotonic() > until_s:
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > until_s:
                 raise
             time.sleep(_POLL_S)
         else:

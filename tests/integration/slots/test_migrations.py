@@ -1,6 +1,7 @@
 """From one schema to the next, with rows in it."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -45,6 +46,12 @@ async def upgrade_to(url: str, revision: str) -> None:
 async def test_two_processes_may_migrate_at_once(empty_url: str) -> None:
     await asyncio.gather(*(asyncio.to_thread(asyncio.run, upgrade_url(empty_url)) for _ in range(4)))
     assert await answers(empty_url, "SELECT count(*) FROM alembic_version") == [1]
+
+
+async def test_a_file_that_cannot_be_made_is_named_at_once(tmp_path: Path) -> None:
+    async with asyncio.timeout(5):
+        with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+            await upgrade_url(f"sqlite+aiosqlite:///{tmp_path / 'nowhere' / 'lotline.db'}")
 
 
 async def test_what_waits_in_the_outbox_is_kept_and_no_number_comes_twice(empty_url: str) -> None:
