@@ -11,6 +11,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, event, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from app.core.clock import monotonic_s
 from app.settings import Settings
 
 _MIGRATIONS = Path(__file__).parents[1] / "migrations"
@@ -60,13 +61,13 @@ async def _sqlite_engine(url: str) -> AsyncEngine:
 def _write_ahead(path: str | None) -> None:
     """Once and for all, since the file remembers it. Two who do it at once are refused, not kept waiting."""
     assert path is not None
-    until_s = time.monotonic() + _TURN_WITHIN_S
+    until_s = monotonic_s() + _TURN_WITHIN_S
     while True:
         try:
             with closing(sqlite3.connect(path)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL").fetchall()
         except sqlite3.OperationalError as error:
-            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > until_s:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or monotonic_s() > until_s:
                 raise
             time.sleep(_POLL_S)
         else:
