@@ -56,6 +56,21 @@ class Outlet:
                 metrics.LOG_LINES_DROPPED.inc()
 
 
+class OfLibraries(logging.Formatter):
+    """What libraries log, with its traceback; but one line where a pool ends connections that are broken.
+
+    That is no fault: it is what becomes of them when SQL is killed, and it would fill pages.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record's text."""
+        if record.exc_info and record.name.startswith("sqlalchemy.pool"):
+            error = record.exc_info[1]
+            record = logging.makeLogRecord({**record.__dict__, "exc_info": None, "exc_text": None})
+            return f"{super().format(record)}: {error!r}"
+        return super().format(record)
+
+
 @functools.cache
 def configure() -> None:
     """Sets up the logs of this process, those of libraries included."""
@@ -78,8 +93,6 @@ def configure() -> None:
         logger_factory=structlog.WriteLoggerFactory(outlet),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(
-        level=logging.WARNING,
-        handlers=[logging.StreamHandler(outlet)],
-        format="%(levelname)s %(name)s %(message)s",
-    )
+    of_libraries = logging.StreamHandler(outlet)
+    of_libraries.setFormatter(OfLibraries("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[of_libraries])

@@ -1,6 +1,8 @@
 """The log never holds up, and never fails, whoever has something to say."""
 
+import logging
 import os
+import sys
 import threading
 from io import StringIO
 
@@ -8,7 +10,7 @@ import pytest
 
 from app.core import log as log_module
 from app.core import metrics
-from app.core.log import Outlet
+from app.core.log import OfLibraries, Outlet
 
 
 class Full(StringIO):
@@ -63,3 +65,24 @@ def test_a_pipe_that_nobody_reads_holds_up_nobody(monkeypatch: pytest.MonkeyPatc
         assert not outlet._writer.is_alive()
     reader.join(10)
     os.close(read)
+
+
+def logged(name: str) -> str:
+    try:
+        raise ConnectionError("the server has gone")
+    except ConnectionError:
+        error = sys.exc_info()
+    record = logging.LogRecord(name, logging.ERROR, "", 0, "Exception terminating %s", ("it",), error)
+    return OfLibraries("%(levelname)s %(name)s %(message)s").format(record)
+
+
+def test_a_connection_that_can_not_be_ended_in_order_is_one_line_of_the_log() -> None:
+    said = logged("sqlalchemy.pool.impl.AsyncAdaptedQueuePool")
+    assert said == (
+        "ERROR sqlalchemy.pool.impl.AsyncAdaptedQueuePool Exception terminating it: "
+        "ConnectionError('the server has gone')"
+    )
+
+
+def test_any_other_error_of_a_library_keeps_its_traceback() -> None:
+    assert "Traceback" in logged("asyncio")
