@@ -4,15 +4,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.bookings import answers, batches, endings, movings, problems, records, takings
-from app.bookings.jobs import Again, Done, Ending, Job, Moving, Outcome, Taking
+from app.bookings import answers, batches, endings, holdings, movings, problems, records, takings
+from app.bookings.jobs import (
+    Again,
+    Done,
+    Ending,
+    Holding,
+    Job,
+    Joining,
+    LettingGo,
+    Moving,
+    Offering,
+    Outcome,
+    Taking,
+)
 from app.bookings.ledger import Ledger, drained
 from app.bookings.records import Moved
 from app.bookings.round import Round
 from app.core.db import CommitUnknown
 from app.core.ids import new_id
 
-_ACTIONS = {Taking: "reserve", Ending: "unreserve", Moving: "attend"}
+_ACTIONS: dict[type[Job], str] = {Taking: "reserve", Ending: "unreserve", Moving: "attend"}
 
 
 @dataclass(frozen=True)
@@ -77,7 +89,11 @@ async def _work(round_: Round, jobs: Sequence[Job]) -> None:
     # What is given back may be taken by who waits beside it.
     await endings.end(round_, [job for job in fresh if isinstance(job, Ending)])
     await movings.move(round_, [job for job in fresh if isinstance(job, Moving)])
+    await holdings.let_go(round_, [job for job in fresh if isinstance(job, LettingGo)])
+    await holdings.offer(round_, [job for job in fresh if isinstance(job, Offering)])
+    await holdings.join(round_, [job for job in fresh if isinstance(job, Joining)])
     await takings.take(round_, [job for job in fresh if isinstance(job, Taking)])
+    await holdings.hold(round_, [job for job in fresh if isinstance(job, Holding)])
     kept = [(_ACTIONS[type(job)], key, answer) for job, key, answer in round_.answers]
     await answers.keep(round_.connection, kept, round_.now)
 

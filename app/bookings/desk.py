@@ -16,7 +16,7 @@ from app.bookings.ledger import Ledger
 from app.bookings.line import ATTEMPTS, Line
 from app.bookings.proposing import Proposals
 from app.bookings.records import Moved
-from app.bookings.results import Released, Reserved
+from app.bookings.results import Held, InLine, Released, Reserved
 from app.core import metrics
 from app.core.clock import monotonic_s
 from app.core.db import Database, SqlAway, is_conflict
@@ -58,7 +58,7 @@ class Desk:
 
     async def served(
         self, job: Job, when_lost: Callable[[], Awaitable[None]] | None = None
-    ) -> Reserved | Released | None:
+    ) -> Reserved | Released | Held | InLine | None:
         """What a job comes to, after as many rounds as it takes; ``when_lost`` is told of each that was lost.
 
         Raises Problems, 503 among them.

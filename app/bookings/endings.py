@@ -6,9 +6,11 @@ from typing import Any
 
 from app.bookings import problems, records
 from app.bookings.entity import as_compared
+from app.bookings.giving_back import GivenBack, give_back
 from app.bookings.jobs import Again, Done, Ending, Outcome
+from app.bookings.models import Ending as How
 from app.bookings.models import Reservation, ReservationHistory
-from app.bookings.records import Lock, Move, SlotRow
+from app.bookings.records import Lock, SlotRow
 from app.bookings.results import Released
 from app.bookings.round import Round
 from app.core.errors import FieldError
@@ -34,6 +36,11 @@ async def end(round_: Round, endings: Sequence[Ending]) -> None:
         else:
             bookings[slot.slot_id] = (ending, found)
     await _release(round_, bookings, {row.slot_id: row for row in slots.values()})
+
+
+def is_overdue(booking: Reservation, now: datetime) -> bool:
+    """Whether the time for arriving has run out, and nobody has."""
+    return booking.arrived_at is None and booking.arrive_by is not None and booking.arrive_by <= now
 
 
 async def replay(round_: Round, kept: dict[str, Any]) -> Released:
@@ -87,6 +94,8 @@ async def _what_ends(
     if request is None:
         if ending.seen not in (None, (slot.slot_id, slot.version)):
             return problems.changed_meanwhile(slot.identifier)
+        if ending.as_no_show and not (booking is not None and is_overdue(booking, round_.now)):
+            return problems.changed_meanwhile(slot.identifier)
         return booking if booking is not None and booking.id == ending.reservation else Again.LOST
     if errors := request.wrong_fields(round_.now):
         return problems.invalid(errors)
@@ -125,17 +134,11 @@ async def _repeat(round_: Round, ending: Ending, before: ReservationHistory | No
 async def _release(
     round_: Round, bookings: dict[int, tuple[Ending, Reservation]], slots: dict[int, SlotRow]
 ) -> None:
-    moves = [
-        Move(
-            slot_id,
-            (State.RESERVED, State.OCCUPIED),
-            State.CLOSED if slots[slot_id].lot_closed else State.FREE,
-            None,
-            held_by=booking.id,
-        )
-        for slot_id, (_, booking) in sorted(bookings.items())
+    given_back = [
+        GivenBack(slots[slot_id], (State.RESERVED, State.OCCUPIED), booking.id)
+        for slot_id, (_, booking) in bookings.items()
     ]
-    moved = await round_.move(moves, slots)
+    moved = await give_back(round_, given_back)
     history = []
     for slot_id, (ending, booking) in sorted(bookings.items()):
         if slot_id not in moved:
@@ -145,17 +148,18 @@ async def _release(
         billed_until = min(ending.time_given or round_.now, round_.now)
         price = await round_.price_of(booking.tariff_id, premium=booking.premium)
         fixed = fee(price, booking.start_at, billed_until)
-        history.append(_history(round_, booking, ending.time_given, fixed))
+        history.append(_history(round_, booking, ending, fixed))
         round_.outcomes[ending] = Done(_released(booking, slots[slot_id], billed_until, fixed))
         round_.keep_answer(ending, {"reservation": booking.id})
     await records.end_reservations(round_.connection, history)
 
 
-def _history(round_: Round, booking: Reservation, time_given: datetime | None, fixed: Fee) -> dict[str, Any]:
+def _history(round_: Round, booking: Reservation, ending: Ending, fixed: Fee) -> dict[str, Any]:
     return {
-        **booking.model_dump(),
+        **booking.model_dump(exclude={"arrive_by"}),
         "ended_at": round_.now,
-        "ended_time_given": time_given,
+        "ended_time_given": ending.time_given,
+        "ending": How.NO_SHOW if ending.as_no_show else How.RELEASED,
         "amount_minor": fixed.amount_minor,
         "currency": fixed.currency,
         "lines": fixed.stored_lines(),

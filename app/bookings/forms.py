@@ -53,7 +53,10 @@ def form_key(sent: Mapping[str, str], what: str) -> IdempotencyKey | None:
 
 @dataclass(frozen=True)
 class ReserveRequest:
-    """A slot for ``entity``: the one named, or the nearest that fits ``wish`` in ``lot`` or anywhere."""
+    """A slot for ``entity``: the one named, or the nearest that fits ``wish`` in ``lot`` or anywhere.
+
+    ``hold``: what keeps the named slot for who asks.
+    """
 
     entity: str
     lot: str | None = None
@@ -63,6 +66,7 @@ class ReserveRequest:
     until: datetime | None = None
     source: str = "api"
     arrived: bool = False
+    hold: str | None = None
     idempotency: IdempotencyKey | None = None
 
     def wrong_fields(self, now: datetime) -> list[FieldError]:

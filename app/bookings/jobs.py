@@ -5,9 +5,9 @@ from datetime import datetime
 from enum import Enum
 
 from app.bookings.forms import IdempotencyKey, ReserveRequest, UnreserveRequest
-from app.bookings.results import Released, Reserved
+from app.bookings.results import Held, InLine, Released, Reserved
 from app.core.errors import Problem
-from app.slots.layout import Frame
+from app.slots.layout import Frame, Wish
 from app.slots.models import State
 from app.slots.status import LotKey, Proposal
 
@@ -52,12 +52,14 @@ class Ending:
     """An unreserve: as it was asked for, or of the booking ``reservation`` by who may end it.
 
     ``seen``: number and version of the slot on the screen, where nobody is to end what has changed since.
+    ``as_no_show``: only where the time for arriving has run out, by the database's clock.
     """
 
     request: UnreserveRequest | None = None
     reservation: str | None = None
     seen: tuple[int, int] | None = None
     idempotency: IdempotencyKey | None = None
+    as_no_show: bool = False
 
     @property
     def key(self) -> IdempotencyKey | None:
@@ -79,14 +81,52 @@ class Moving:
     key: IdempotencyKey | None = None
 
 
-Job = Taking | Ending | Moving
+@dataclass(eq=False)
+class Holding:
+    """Keeps the free slot with this identifier for a browser until it answers."""
+
+    slot: str
+    browser: str
+    address: str
+    key: None = None
+
+
+@dataclass(eq=False)
+class LettingGo:
+    """Ends a hold: at once for its ``browser``, and for nobody (``None``) only where its time has run out."""
+
+    hold: str
+    browser: str | None = None
+    key: None = None
+
+
+@dataclass(eq=False)
+class Joining:
+    """A place in the line of a lot; where a fitting slot is free, that slot is held at once."""
+
+    lot_id: int
+    wish: Wish
+    browser: str
+    address: str
+    key: None = None
+
+
+@dataclass(eq=False)
+class Offering:
+    """Holds what is free in a lot for those who wait for it: who came while a slot was being given back."""
+
+    lot_id: int
+    key: None = None
+
+
+Job = Taking | Ending | Moving | Holding | LettingGo | Joining | Offering
 
 
 @dataclass(frozen=True)
 class Done:
     """It is committed. ``fresh`` is false where an earlier answer was given once more."""
 
-    answer: Reserved | Released | None
+    answer: Reserved | Released | Held | InLine | None
     fresh: bool = True
 
 

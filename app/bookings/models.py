@@ -1,9 +1,10 @@
 """What SQL holds of bookings."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, text
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, text
 from sqlmodel import Field, SQLModel
 
 from app.core.db import BigKey, UtcDateTime
@@ -22,6 +23,12 @@ class Reservation(SQLModel, table=True):
             postgresql_where=text("exclusive"),
         ),
         Index("reservation_lot", "lot_id", "start_at"),
+        Index(
+            "reservation_arrive_by",
+            "arrive_by",
+            sqlite_where=text("arrive_by IS NOT NULL"),
+            postgresql_where=text("arrive_by IS NOT NULL"),
+        ),
     )
 
     id: str = Field(primary_key=True, max_length=36)
@@ -38,6 +45,18 @@ class Reservation(SQLModel, table=True):
     start_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime, nullable=True))
     arrived_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime, nullable=True))
+    arrive_by: datetime | None = Field(
+        default=None,
+        sa_column=Column(UtcDateTime, nullable=True),
+        description="past it, and not arrived, it is a no-show; nothing where nobody checks in, or has",
+    )
+
+
+class Ending(StrEnum):
+    """How a booking came to its end."""
+
+    RELEASED = "released"
+    NO_SHOW = "no-show"
 
 
 class ReservationHistory(SQLModel, table=True):
@@ -66,9 +85,86 @@ class ReservationHistory(SQLModel, table=True):
     arrived_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime, nullable=True))
     ended_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     ended_time_given: datetime | None = Field(default=None, sa_column=Column(UtcDateTime, nullable=True))
+    ending: str = Field(default=Ending.RELEASED, max_length=16)
     amount_minor: int = Field(sa_column=Column(BigInteger, nullable=False))
     currency: str = Field(max_length=3)
     lines: list[Any] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+
+
+class ReservationMove(SQLModel, table=True):
+    """A booking that an attendant has moved to another slot. ``number`` counts a booking's moves, from 1."""
+
+    __tablename__ = "reservation_move"
+    __table_args__ = (Index("reservation_move_from", "from_slot_id"),)
+
+    reservation_id: str = Field(primary_key=True, max_length=36)
+    number: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    from_slot_id: int = Field(sa_column=Column(BigKey, nullable=False))
+    to_slot_id: int = Field(sa_column=Column(BigKey, nullable=False))
+    moved_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+
+
+class Hold(SQLModel, table=True):
+    """A slot that is kept for a browser until it answers; unbilled, and without an entity. One a browser.
+
+    ``browser`` and ``address`` are digests: nothing here says who it is.
+    """
+
+    __tablename__ = "hold"
+    __table_args__ = (Index("hold_until", "until"), Index("hold_address", "address"))
+
+    id: str = Field(primary_key=True, max_length=36)
+    slot_id: int = Field(sa_column=Column(BigKey, ForeignKey("slot.id"), nullable=False, unique=True))
+    lot_id: int = Field(sa_column=Column(BigKey, ForeignKey("lot.id"), nullable=False))
+    browser: str = Field(max_length=64, unique=True)
+    address: str = Field(max_length=64)
+    held_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    until: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+
+
+class WaitingState(StrEnum):
+    """Where somebody on a waiting list stands; ``passed``: was offered a slot, and did not answer."""
+
+    WAITING = "waiting"
+    OFFERED = "offered"
+    SERVED = "served"
+    PASSED = "passed"
+    LEFT = "left"
+
+
+_IN_LINE = text("state IN ('waiting', 'offered')")
+_WAITS = text("state = 'waiting'")
+_HAS_HOLD = text("hold_id IS NOT NULL")
+_IS_OVER = text("state NOT IN ('waiting', 'offered')")
+
+
+class Waiting(SQLModel, table=True):
+    """Somebody who waits for a slot of a kind in a full lot. One place a browser; the earliest is first."""
+
+    __tablename__ = "waiting"
+    __table_args__ = (
+        Index("waiting_line", "lot_id", "joined_at", "id", sqlite_where=_WAITS, postgresql_where=_WAITS),
+        Index("waiting_browser", "browser", unique=True, sqlite_where=_IN_LINE, postgresql_where=_IN_LINE),
+        Index("waiting_address", "address", sqlite_where=_IN_LINE, postgresql_where=_IN_LINE),
+        Index("waiting_hold", "hold_id", sqlite_where=_HAS_HOLD, postgresql_where=_HAS_HOLD),
+        Index("waiting_joined", "joined_at", sqlite_where=_IS_OVER, postgresql_where=_IS_OVER),
+    )
+
+    id: str = Field(primary_key=True, max_length=36)
+    lot_id: int = Field(sa_column=Column(BigKey, ForeignKey("lot.id"), nullable=False))
+    size: str = Field(max_length=16)
+    premium: bool | None = None
+    accessible: bool = False
+    charging: bool = False
+    browser: str = Field(max_length=64)
+    address: str = Field(max_length=64)
+    state: str = Field(default=WaitingState.WAITING, max_length=16)
+    joined_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    seen_at: datetime = Field(
+        sa_column=Column(UtcDateTime, nullable=False), description="when the page that waits was last there"
+    )
+    offered_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime, nullable=True))
+    hold_id: str | None = Field(default=None, max_length=36)
 
 
 class StoredAnswer(SQLModel, table=True):

@@ -81,3 +81,26 @@ def no_tariff(lot: str) -> Problem:
 
 def invalid(errors: Sequence[FieldError]) -> InvalidInput:
     return InvalidInput(errors)
+
+
+def answer_first() -> Problem:
+    """409: this browser has a slot held already, and one is enough."""
+    return Problem(409, "answer-first", "A slot is held for you already", "Book that one, or let it go.")
+
+
+def too_much_held(most: int) -> Problem:
+    return Problem(
+        429,
+        "too-much-held",
+        "Too many slots are held from where you are",
+        f"At most {most} are at a time. Book a free one, or wait a minute.",
+    )
+
+
+def too_many_wait(most: int) -> Problem:
+    return Problem(
+        429,
+        "too-many-wait",
+        "Too many wait from where you are",
+        f"At most {most} may at a time. Try again later.",
+    )

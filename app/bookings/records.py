@@ -12,6 +12,7 @@ from sqlalchemy import (
     Integer,
     SmallInteger,
     String,
+    case,
     delete,
     func,
     insert,
@@ -46,7 +47,7 @@ class Lock(Enum):
 
 @dataclass(frozen=True)
 class SlotRow:
-    """A slot with its status, as SQL has it now."""
+    """A slot with its status, as SQL has it now. ``arrival_grace_s``: nothing where nobody checks in."""
 
     slot_id: int
     identifier: str
@@ -55,16 +56,21 @@ class SlotRow:
     lot_code: str
     lot_closed: bool
     lot_exclusive: bool
+    arrival_grace_s: int | None
     entities_are_plates: bool
     order_version: int
     area_id: int
     area_code: str
+    size: str
     premium: bool
+    accessible: bool
+    charging: bool
     rank: int
     class_number: int
     state: State
     version: int
     reservation_id: str | None
+    closing: bool
 
 
 @dataclass(frozen=True)
@@ -130,16 +136,21 @@ _SLOT_ROW = (
         _LOT.c.code.label("lot_code"),
         _LOT.c.closed.label("lot_closed"),
         _LOT.c.exclusive.label("lot_exclusive"),
+        case((_LOT.c.check_in_required, _LOT.c.arrival_grace_s)).label("arrival_grace_s"),
         _LOT.c.entities_are_plates,
         _LOT.c.order_version,
         _SLOT.c.area_id,
         _AREA.c.code.label("area_code"),
+        _SLOT.c.size,
         _SLOT.c.premium,
+        _SLOT.c.accessible,
+        _SLOT.c.charging,
         _STATE.c.rank,
         _STATE.c.class_number,
         _STATE.c.state,
         _STATE.c.version,
         _STATE.c.reservation_id,
+        _STATE.c.closing,
     )
     .join_from(_SLOT, _STATE, _STATE.c.slot_id == _SLOT.c.id)
     .join(_LOT, _LOT.c.id == _SLOT.c.lot_id)
@@ -248,6 +259,13 @@ async def free_slots(
     return found
 
 
+async def free_of_lot(connection: AsyncConnection, lot_id: int, count: int, lock: Lock) -> list[SlotRow]:
+    """Up to ``count`` free slots of an open lot, of whatever class, the nearest first."""
+    statement = _SLOT_ROW.where(_STATE.c.lot_id == lot_id, _IS_FREE, _LOT.c.closed.is_(False))
+    chosen = _locking(connection, statement.order_by(_STATE.c.rank).limit(count), lock)
+    return [_slot_row(row) for row in (await connection.execute(chosen)).mappings()]
+
+
 async def any_free(connection: AsyncConnection, lot_id: int | None, class_filter: dict[str, Any]) -> bool:
     """Whether a slot is free in these classes, whoever holds its row."""
     free = select(_STATE.c.slot_id).where(*_FREE_IN_CLASS)
@@ -302,7 +320,13 @@ async def move_slots(
     statement = (
         update(_STATE)
         .where(_STATE.c.slot_id == given.c.moving_id, *guards(given))
-        .values(state=given.c.target, version=_STATE.c.version + 1, reservation_id=given.c.given_to)
+        .values(
+            state=given.c.target,
+            version=_STATE.c.version + 1,
+            reservation_id=given.c.given_to,
+            # What has come free has closed, if it was to.
+            closing=_STATE.c.closing & given.c.target.not_in((State.FREE, State.CLOSED)),
+        )
         .returning(_STATE.c.slot_id, _STATE.c.version, _STATE.c.class_number, _STATE.c.rank)
     )
     sent = {"moves": db.as_given([move.row() for move in moves])}
@@ -427,4 +451,5 @@ async def end_reservations(connection: AsyncConnection, histories: list[dict[str
 async def note_arrivals(connection: AsyncConnection, ids: Sequence[str], now: datetime) -> None:
     """The cars of these bookings stand there now."""
     if ids:
-        await connection.execute(update(RESERVATION).where(RESERVATION.c.id.in_(ids)).values(arrived_at=now))
+        arrived = {"arrived_at": now, "arrive_by": None}
+        await connection.execute(update(RESERVATION).where(RESERVATION.c.id.in_(ids)).values(**arrived))

@@ -11,7 +11,7 @@ from app.bookings.entity import as_compared
 from app.bookings.forms import IdempotencyKey, ReserveRequest
 from app.bookings.jobs import Taking
 from app.bookings.results import Reserved
-from app.bookings.takings import class_filter
+from app.bookings.takings import class_filter, may_have
 from app.core import metrics
 from app.core.errors import Problem
 from app.slots.layout import Frame, Layout
@@ -96,7 +96,7 @@ async def _reserve_named(desk: Desk, request: ReserveRequest) -> Reserved:
     async def look_again() -> None:
         """Who shared a round with another for this slot may still have it, if that one did not take it."""
         seen = await run_again_on_conflict(look_up)
-        if seen is not None and seen.state is State.FREE and not seen.lot_closed:
+        if seen is not None and may_have(request, seen):
             return
         refusal = await _refusal_of_holder(desk, named, request.entity)
         if refusal is None:

@@ -23,6 +23,23 @@ class Reserved:
 
 
 @dataclass(frozen=True)
+class Held:
+    """A slot that is kept for a browser until then."""
+
+    hold: str
+    slot: str
+    slot_name: str
+    until: datetime
+
+
+@dataclass(frozen=True)
+class InLine:
+    """A place in the line of a lot."""
+
+    waiting: str
+
+
+@dataclass(frozen=True)
 class Released:
     """A booking that has ended, with the fee that was fixed when it did."""
 

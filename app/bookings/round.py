@@ -19,7 +19,7 @@ class Round:
     """``waits``: for rows that others hold; who goes together with others does not, so nobody holds up all.
 
     ``changes`` are what was committed, in the order in which it happened, for Redis; ``corrections`` what
-    Redis believed otherwise.
+    Redis believed otherwise; ``wrote`` says that there is more to commit, of which Redis need not hear.
     """
 
     connection: AsyncConnection
@@ -29,6 +29,7 @@ class Round:
     outcomes: dict[Job, Outcome] = field(default_factory=dict)
     changes: list[Moved] = field(default_factory=list)
     corrections: list[Moved] = field(default_factory=list)
+    wrote: bool = False
     answers: list[tuple[Job, IdempotencyKey, dict[str, Any]]] = field(default_factory=list)
     _prices: dict[tuple[Any, ...], Price | None] = field(default_factory=dict)
 
@@ -39,7 +40,7 @@ class Round:
     @property
     def writes(self) -> bool:
         """Whether there is anything to commit."""
-        return bool(self.changes or self.answers)
+        return self.wrote or bool(self.changes or self.answers)
 
     def keep_answer(self, job: Job, answer: dict[str, Any]) -> None:
         """What the same request is answered when it comes again under its key, if it has one."""

@@ -3,12 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.bookings import problems, records
 from app.bookings.entity import as_compared, as_given
-from app.bookings.forms import billed_from
+from app.bookings.forms import ReserveRequest, billed_from
+from app.bookings.giving_back import answered
 from app.bookings.jobs import Again, Done, Taking
+from app.bookings.models import WaitingState
 from app.bookings.records import Lock, Move, SlotRow
 from app.bookings.results import Reserved
 from app.bookings.round import Round
@@ -28,7 +31,7 @@ async def take(round_: Round, takings: Sequence[Taking]) -> None:
     open_ = [taking for taking in takings if not _refused_for_fields(round_, taking)]
     claims: dict[int, list[Claim]] = defaultdict(list)
     for taking, slot in [*await _named(round_, open_), *await _proposed(round_, open_)]:
-        if slot.state is not State.FREE or slot.lot_closed:
+        if not may_have(taking.request, slot):
             round_.outcomes[taking] = Again.LOST
         else:
             claims[slot.slot_id].append((taking, slot))
@@ -38,6 +41,13 @@ async def take(round_: Round, takings: Sequence[Taking]) -> None:
     _answer_the_others(round_, claims.values())
     for (lot_id, wish), some in without.items():
         await _refuse_or_try_again(round_, lot_id, wish, some)
+
+
+def may_have(request: ReserveRequest, slot: SlotRow) -> bool:
+    """Whether the slot is free, or held for who asks."""
+    if slot.state is State.HELD:
+        return request.hold is not None and slot.reservation_id == request.hold
+    return slot.state is State.FREE and not slot.lot_closed
 
 
 async def replay(round_: Round, kept: dict[str, Any]) -> Reserved:
@@ -173,7 +183,14 @@ async def _book(round_: Round, chosen: dict[int, Claim]) -> None:
     inserted = await records.insert_reservations(round_.connection, rows)
     refused = [one for one in bookings.values() if one[3]["id"] not in inserted]
     moves = [
-        Move(slot_id, (State.FREE,), _given_state(taking), values["id"], class_number=slot.class_number)
+        Move(
+            slot_id,
+            (slot.state,),
+            _given_state(taking),
+            values["id"],
+            class_number=slot.class_number,
+            held_by=slot.reservation_id,
+        )
         for slot_id, (taking, slot, _, values) in bookings.items()
         if values["id"] in inserted
     ]
@@ -181,6 +198,8 @@ async def _book(round_: Round, chosen: dict[int, Claim]) -> None:
     moved = await round_.move(moves, slots)
     undone = {move.reservation_id for move in moves if move.slot_id not in moved}
     await records.delete_reservations(round_.connection, [one for one in undone if one is not None])
+    holds = [slot.reservation_id for slot_id, slot in slots.items() if slot_id in moved]
+    await answered(round_, [one for one in holds if one is not None], WaitingState.SERVED)
     for slot_id, (taking, slot, price, values) in bookings.items():
         if slot_id in moved:
             reserved = _reserved(round_, slot, values, price)
@@ -214,7 +233,14 @@ def _values(round_: Round, taking: Taking, slot: SlotRow, price: Price) -> dict[
         "start_at": billed_from(request.start, now),
         "until": request.until,
         "arrived_at": now if request.arrived else None,
+        "arrive_by": _arrive_by(request, slot, now),
     }
+
+
+def _arrive_by(request: ReserveRequest, slot: SlotRow, now: datetime) -> datetime | None:
+    if slot.arrival_grace_s is None or request.arrived:
+        return None
+    return max(request.start or now, now) + timedelta(seconds=slot.arrival_grace_s)
 
 
 def _entity(taking: Taking, slot: SlotRow) -> str:

@@ -87,6 +87,8 @@ class Lot(SQLModel, table=True):
     entities_are_plates: bool = False
     exclusive: bool = True
     closed: bool = False
+    check_in_required: bool = Field(default=False, description="who does not arrive in time loses the slot")
+    arrival_grace_s: int = 900
     layout_version: int = Field(default=1, description="grows with every change of what the map shows")
     order_version: int = Field(default=1, description="grows when ranks are given anew")
 
@@ -179,7 +181,10 @@ class SlotState(SQLModel, table=True):
     rank: int
     state: str = Field(default=State.FREE, max_length=16)
     version: int = Field(default=1, sa_column=Column(BigInteger, nullable=False))
-    reservation_id: str | None = Field(default=None, max_length=36)
+    reservation_id: str | None = Field(
+        default=None, max_length=36, description="who has it: a reservation, or a hold where it is held"
+    )
+    closing: bool = Field(default=False, description="it closes when it comes free")
 
 
 class StatusOutbox(SQLModel, table=True):
