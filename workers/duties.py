@@ -1,6 +1,7 @@
 """How a worker works: each of its duties again and again, whatever goes away, until it is stopped."""
 
 import asyncio
+import functools
 import os
 import signal
 import sys
@@ -77,6 +78,22 @@ async def run(settings: Settings, stop: asyncio.Event, duties: Duties, rest_s: f
         # Asked once, so that it can close what it has opened, and again only where that went unheard.
         await asyncio.wait({working}, timeout=CLOSES_WITHIN_S)
         await end_all([working, stopping])
+
+
+def seldom(duty: Duty, every_s: float, clock: Callable[[], float] = monotonic_s) -> Duty:
+    """The same duty, done at most so often, unless there is more of it at once."""
+    next_s = float("-inf")
+
+    @functools.wraps(duty)
+    async def now_and_then() -> IsBusy:
+        nonlocal next_s
+        if clock() < next_s:
+            return False
+        is_busy = await duty()
+        next_s = clock() + (0.0 if is_busy else every_s)
+        return is_busy
+
+    return now_and_then
 
 
 async def main(duties: Duties, rest_s: float = REST_S, metrics_after_first: int = 0) -> None:

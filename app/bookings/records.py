@@ -411,6 +411,12 @@ async def active_by_id(connection: AsyncConnection, ids: Sequence[str]) -> dict[
     return {row["id"]: Reservation(**row) for row in rows.mappings()}
 
 
+async def no_shows(connection: AsyncConnection, now: datetime, limit: int) -> list[str]:
+    """Bookings whose time for arriving has run out, the longest first."""
+    due = select(RESERVATION.c.id).where(RESERVATION.c.arrive_by <= now).order_by(RESERVATION.c.arrive_by)
+    return list((await connection.execute(due.limit(limit))).scalars())
+
+
 async def exclusive_of(connection: AsyncConnection, entities: Sequence[str]) -> list[Reservation]:
     """The running bookings of these entities in exclusive lots."""
     if not entities:

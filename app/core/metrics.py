@@ -18,6 +18,24 @@ RESERVATIONS = Counter(
 RELEASES = Counter(
     "lotline_releases_total", "Unreserve requests by what became of them", ["outcome"], registry=REGISTRY
 )
+HOLDS = Counter(
+    "lotline_holds_total",
+    "Slots that were to be held for a browser, by outcome",
+    ["outcome"],
+    registry=REGISTRY,
+)
+WAITING = Counter(
+    "lotline_waiting_total",
+    "Who wanted to wait in a line, by what became of it",
+    ["outcome"],
+    registry=REGISTRY,
+)
+ENDED_BY_TIME = Counter(
+    "lotline_ended_by_time_total",
+    "What a worker ended because its time was over",
+    ["what"],
+    registry=REGISTRY,
+)
 CANDIDATES_LOST = Counter(
     "lotline_candidates_lost_total", "Proposed slots that SQL found taken", registry=REGISTRY
 )

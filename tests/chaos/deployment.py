@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from app import cli
@@ -16,7 +17,7 @@ from tests.chaos.site import Base
 from tests.integration.launch.run_process import free_port
 from workers import bookings, duties, status
 
-LOOKS_EVERY_S = 1.0
+SWEEPS_EVERY_S = 1.0
 _HOST = "127.0.0.1"
 
 
@@ -32,8 +33,8 @@ def keep_redis_true() -> None:
 
 
 def end_what_time_ends() -> None:
-    """The bookings worker; it looks often, so that whoever waits for it need not wait long."""
-    asyncio.run(duties.main(bookings.duties, LOOKS_EVERY_S))
+    """The bookings worker; it sweeps often, so that whoever waits for it need not wait long."""
+    asyncio.run(duties.main(partial(bookings.duties, sweeps_every_s=SWEEPS_EVERY_S)))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 from redis.asyncio import Redis
 from sqlalchemy import update
@@ -31,8 +32,8 @@ async def test_it_forgets_what_is_old_and_keeps_what_is_not(
             old = update(table).where(chosen).values(created_at=long_ago)  # type: ignore[arg-type]
             await connection.execute(old)
     settings = Settings.from_environment({"DATABASE_URL": database_url, "REDIS_URL": redis_url})
-    stop = asyncio.Event()
-    working = asyncio.create_task(duties.run(settings, stop, bookings.duties, rest_s=0.05))
+    stop, often = asyncio.Event(), partial(bookings.duties, sweeps_every_s=0.05)
+    working = asyncio.create_task(duties.run(settings, stop, often, rest_s=0.05))
 
     async def only_the_new_ones_are_left() -> bool:
         return (await rows_of(desk.database, StoredAnswer), await rows_of(desk.database, BookingBatch)) == (

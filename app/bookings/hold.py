@@ -1,0 +1,96 @@
+"""Holding a slot for a browser for a minute, and waiting in the line of a full lot.
+
+A hold is unbilled and nobody's booking. It is made for who lost a race for a slot, and for who waits longest
+when a slot comes free; who does not answer loses it.
+"""
+
+from dataclasses import dataclass
+
+from app.bookings import waiting_records
+from app.bookings.desk import Desk
+from app.bookings.jobs import Holding, Joining, LettingGo
+from app.bookings.models import Hold, Waiting
+from app.bookings.results import Held, InLine
+from app.core import metrics
+from app.core.errors import Problem
+from app.slots.layout import Wish
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Who has no account: digests of the browser's secret, and of the address that it comes from."""
+
+    browser: str
+    address: str
+
+
+async def hold(desk: Desk, slot: str, visitor: Visitor) -> Held | None:
+    """Keeps a free slot for this browser; ``None`` where that can't be: it is only a courtesy."""
+    try:
+        held = await desk.served(Holding(slot, visitor.browser, visitor.address))
+    except Problem as problem:
+        metrics.HOLDS.labels(problem.type).inc()
+        return None
+    metrics.HOLDS.labels("held").inc()
+    assert isinstance(held, Held)
+    return held
+
+
+async def let_go(desk: Desk, hold_id: str, browser: str) -> None:
+    """Ends a hold of this browser; repeated, or too late, it does nothing. A Problem (503)."""
+    await desk.served(LettingGo(hold_id, browser))
+
+
+async def held_for(desk: Desk, browser: str) -> Hold | None:
+    """What is held for this browser now, if its time has not run out. SqlAway."""
+    async with desk.database.look() as connection:
+        found = await waiting_records.hold_of(connection, browser)
+        now = await desk.database.now(connection)
+    return found if found is not None and found.until > now else None
+
+
+async def join(desk: Desk, lot_id: int, wish: Wish, visitor: Visitor) -> InLine | Held:
+    """Stands in the line of a lot; where a fitting slot is free, that one is held at once.
+
+    Raises a Problem: 409 where something is held for this browser already, 429 where too many of one address
+    wait, 503.
+    """
+    try:
+        place = await desk.served(Joining(lot_id, wish, visitor.browser, visitor.address))
+    except Problem as problem:
+        metrics.WAITING.labels(problem.type).inc()
+        raise
+    assert isinstance(place, InLine | Held)
+    metrics.WAITING.labels("joined" if isinstance(place, InLine) else "held-at-once").inc()
+    return place
+
+
+async def leave(desk: Desk, browser: str) -> None:
+    """Waits no more. SqlAway."""
+    async with desk.transaction() as connection:
+        await waiting_records.leave(connection, browser)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Somebody's place in a line, with how many come before, and what is held for them."""
+
+    waiting: Waiting
+    before: int
+    hold: Hold | None
+
+
+async def place_of(desk: Desk, browser: str, lot_id: int) -> Place | None:
+    """This browser's last place in the line of a lot, also one that is over. SqlAway."""
+    async with desk.database.look() as connection:
+        waiting = await waiting_records.last_of(connection, browser, lot_id)
+        if waiting is None:
+            return None
+        before = await waiting_records.before(connection, waiting)
+        return Place(waiting, before, await waiting_records.hold_of(connection, browser))
+
+
+async def is_still_there(desk: Desk, waiting: str) -> None:
+    """The page that waits has asked: who does not for long has gone. SqlAway."""
+    async with desk.transaction() as connection:
+        await waiting_records.seen(connection, waiting, await desk.database.now(connection))
