@@ -7,13 +7,18 @@ when a slot comes free; who does not answer loses it.
 from dataclasses import dataclass
 
 from app.bookings import waiting_records
-from app.bookings.desk import Desk
+from app.bookings.desk import Desk, run_again_on_conflict
 from app.bookings.jobs import Holding, Joining, LettingGo
 from app.bookings.models import Hold, Waiting
+from app.bookings.records import SlotRow, slot_by
+from app.bookings.reserve import nearest_like
 from app.bookings.results import Held, InLine
 from app.core import metrics
 from app.core.errors import Problem
 from app.slots.layout import Wish
+
+# The nearest one may be taken while it is being held.
+TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,23 @@ async def hold(desk: Desk, slot: str, visitor: Visitor) -> Held | None:
     metrics.HOLDS.labels("held").inc()
     assert isinstance(held, Held)
     return held
+
+
+async def hold_nearest(desk: Desk, slot: str, visitor: Visitor) -> Held | None:
+    """Keeps the nearest slot like the one with this identifier; ``None`` where that can't be."""
+
+    async def look_up() -> SlotRow | None:
+        async with desk.database.look() as connection:
+            return await slot_by(connection, identifier=slot)
+
+    wanted = await run_again_on_conflict(look_up)
+    for _ in range(TRIES):
+        like = None if wanted is None else await nearest_like(desk, wanted)
+        if like is None or await held_for(desk, visitor.browser) is not None:
+            return None
+        if (held := await hold(desk, like, visitor)) is not None:
+            return held
+    return None
 
 
 async def let_go(desk: Desk, hold_id: str, browser: str) -> None:

@@ -17,6 +17,7 @@ from app.core.parts import part
 from app.core.templating import environment
 from app.driver import cookies, lots, panel
 from app.driver.views import FreeList, ListedArea, ListedSlot, LotPage, NextStep, Notice, Panel
+from app.driver.waiting import standing
 from app.live.hub import Hub
 from app.live.picture import Picture
 from app.payments.prices import Prices
@@ -89,11 +90,21 @@ async def panel_for(
 ) -> Panel:
     """What the sheet says of this slot, or of the lot where none is chosen."""
     counts = count(picture)
-    if layout.lot.closed:
+    stands = await standing(request, layout)
+    hold = stands.hold if stands else None
+    if slot is None and hold is not None and (slot := layout.by_id.get(hold.slot_id)) is not None:
+        notice = panel.offered(slot) if stands and stands.was_offered else notice
+    held = hold is not None and slot is not None and hold.slot_id == slot.id
+    if layout.lot.closed and not held:
         return panel.closed(layout, await elsewhere(request, layout))
+    if slot is None and stands is not None and stands.is_waiting and stands.place is not None:
+        return panel.waiting(layout, stands.place.before)
+    if slot is None and counts.free:
+        return panel.choose(layout)
     if slot is None:
-        return panel.choose(layout) if counts.free else panel.full(layout, await elsewhere(request, layout))
-    if picture.states[slot.position] != FREE and not errors and not gone:
+        passed = stands is not None and stands.was_passed
+        return panel.full(layout, await elsewhere(request, layout), passed=passed)
+    if picture.states[slot.position] != FREE and not errors and not gone and not held:
         token = (await mine(request, layout)).get(slot.position)
         if token is not None:
             return panel.mine(layout, slot, token)
@@ -112,6 +123,8 @@ async def panel_for(
     if price is None:
         raise problems.no_tariff(layout.lot.code)
     shown = panel.book(layout, slot, price, panel.Choices.read(sent), now, errors, notice)
+    if held and hold is not None:
+        return panel.held(shown, layout, slot, hold.until, now)
     return replace(shown, gone=gone)
 
 

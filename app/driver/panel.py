@@ -9,7 +9,17 @@ from app.bookings.forms import AHEAD, LONGEST_STAY, billed_from
 from app.core import words
 from app.core.errors import FieldError
 from app.core.ids import new_id
-from app.driver.views import BookingForm, Field, NextStep, Notice, Panel, PanelSlot
+from app.driver.views import (
+    BookingForm,
+    Choice,
+    Field,
+    HeldFor,
+    NextStep,
+    Notice,
+    Panel,
+    PanelSlot,
+    Wait,
+)
 from app.payments.fees import Price, fee
 from app.slots.layout import LaidSlot, Layout
 from app.slots.models import STATES, State, public_code
@@ -130,14 +140,62 @@ def choose(layout: Layout) -> Panel:
     )
 
 
-def full(layout: Layout, other: NextStep | None) -> Panel:
-    """Nothing is free in this lot."""
+KIND_LABELS = {"": "Any slot", "accessible": "Accessible", "charging": "Charging"}
+
+
+def full(layout: Layout, other: NextStep | None, *, has_free: bool = False, passed: bool = False) -> Panel:
+    """Nothing is free in this lot; or nothing but what is given only to who asks for it (``has_free``).
+
+    ``passed``: what was held for who looks was not booked in time.
+    """
+    notice = (
+        Notice("Your minute was over.", "The slot went to the next in line.", "stale") if passed else None
+    )
     return Panel(
         kind="full",
-        title=f"{layout.lot.name} is full",
-        text=other.text if other else "A slot that comes free shows here at once.",
+        title="No ordinary slot is free" if has_free else f"{layout.lot.name} is full",
+        text=other.text if other else "Wait here: the next slot that comes free is held for you.",
+        notice=notice,
         next_step=replace(other, text="", leaves=True) if other else None,
+        wait=_wait(layout),
     )
+
+
+def _wait(layout: Layout) -> Wait:
+    kinds = ["", *(kind for kind in ("accessible", "charging") if kind in layout.offers)]
+    choices = tuple(Choice(kind, KIND_LABELS[kind]) for kind in kinds)
+    return Wait(f"/lots/{quote(layout.lot.code)}/wait", choices if len(choices) > 1 else ())
+
+
+def waiting(layout: Layout, before: int) -> Panel:
+    """In the line: how many are before, and what happens next."""
+    url = f"/lots/{quote(layout.lot.code)}/wait"
+    title = "You are next in line" if not before else f"{before} {'is' if before == 1 else 'are'} before you"
+    return Panel(
+        kind="waiting",
+        title=title,
+        text=(
+            f"Keep this page open. The first slot of {layout.lot.name} that comes free for you is held for "
+            "a minute, and shown here."
+        ),
+        refresh_url=url,
+        leave_url=f"{url}/leave",
+    )
+
+
+def offered(slot: LaidSlot) -> Notice:
+    """A slot has come free for who waited."""
+    return Notice(f"It is your turn: {slot.name} is free.", "It is held for you for a minute.")
+
+
+def held(panel: Panel, layout: Layout, slot: LaidSlot, until: datetime, now: datetime) -> Panel:
+    """The form of a slot that is kept for who looks at it."""
+    shown = HeldFor(
+        left_s=max(0, -int((now - until).total_seconds() // 1)),
+        until_text=words.clock_s(until, layout.lot.time_zone),
+        let_go_url=f"/lots/{quote(layout.lot.code)}/slots/{quote(slot.name, safe='')}/let-go",
+    )
+    return replace(panel, held=shown)
 
 
 def closed(layout: Layout, other: NextStep | None) -> Panel:

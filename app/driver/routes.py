@@ -1,28 +1,34 @@
 """The driver's addresses: read, ask, show."""
 
 from dataclasses import replace
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.websockets import WebSocket
 
-from app.accounts.access import reservation
+from app.accounts.access import cookie_name, reservation
 from app.bookings.desk import Desk
 from app.bookings.forms import IdempotencyKey, ReserveRequest, form_key
+from app.bookings.giving_back import HELD_FOR
+from app.bookings.hold import held_for, hold_nearest, join, leave, let_go
+from app.bookings.models import Hold
 from app.bookings.paths import lot_in_path, lot_of_socket, slot_in_path
 from app.bookings.records import slot_by
 from app.bookings.reserve import reserve
 from app.bookings.unreserve import release
 from app.core.db import SqlAway
-from app.core.errors import InvalidInput, Problem
+from app.core.errors import FieldError, InvalidInput, Problem
 from app.core.forms import read_form
 from app.core.parts import part
 from app.core.templating import page, wants_fragment
 from app.driver import booking_page, cookies, panel
-from app.driver.lot_page import lot_page, mine, nearest_free, panel_for, picture_of
+from app.driver.lot_page import elsewhere, lot_page, mine, nearest_free, panel_for, picture_of
 from app.driver.lots import MOST_LOTS, ListProjection
 from app.driver.lots import lot_list as lot_list_view
 from app.driver.views import LotsPage, Notice, Panel
+from app.driver.visitors import COOKIE, known_browser, remember, visitor
+from app.driver.waiting import KINDS
 from app.live.hub import Hub
 from app.live.sockets import TRY_AGAIN_LATER, serve
 from app.slots.layout import LaidSlot, Layout, Layouts
@@ -60,9 +66,13 @@ async def nearest(request: Request) -> Response:
     """``GET /lots/{lot}/nearest``: the nearest free slot, chosen."""
     layout = await lot_in_path(request)
     picture = await picture_of(request, layout)
-    slot = nearest_free(picture.layout, picture)
-    shown = await panel_for(request, picture.layout, picture, slot, dict(request.query_params))
-    return await _panel_or_page(request, picture.layout, shown)
+    layout = picture.layout
+    slot = nearest_free(layout, picture)
+    shown = await panel_for(request, layout, picture, slot, dict(request.query_params))
+    if slot is None and shown.kind == "choose":
+        # What is left is given only to who asks for it.
+        shown = panel.full(layout, await elsewhere(request, layout), has_free=True)
+    return await _panel_or_page(request, layout, shown)
 
 
 async def panel_of_slot(request: Request) -> Response:
@@ -85,7 +95,8 @@ async def book(request: Request) -> Response:
     sent["tried"] = "1"
     choices = panel.Choices.read(sent)
     times = panel.times(choices, layout.lot.time_zone, now)
-    asked = _asked(layout, slot, choices, times, form_key(sent, slot.identifier))
+    hold = await _hold_on(request, slot)
+    asked = _asked(layout, slot, choices, times, form_key(sent, slot.identifier), hold.id if hold else None)
     if times.errors:
         wrong = panel.errors_so_far(choices, times, asked.wrong_fields(now))
         return await _again(request, layout, slot, sent, 422, errors=wrong)
@@ -120,7 +131,10 @@ async def price_panel(request: Request) -> Response:
     wrong = _asked(layout, slot, choices, times, None).wrong_fields(now)
     errors = panel.errors_so_far(choices, times, wrong)
     gone = (
-        row is not None and row.state is not State.FREE and slot.position not in await mine(request, layout)
+        row is not None
+        and row.state is not State.FREE
+        and slot.position not in await mine(request, layout)
+        and await _hold_on(request, slot) is None
     )
     notice = Notice(f"{slot.name} was just taken.", "The button shows the nearest like it.") if gone else None
     return await _again(request, layout, slot, sent, 200, errors=errors, notice=notice, gone=gone)
@@ -132,6 +146,7 @@ def _asked(
     choices: panel.Choices,
     times: panel.Times,
     idempotency: IdempotencyKey | None,
+    hold: str | None = None,
 ) -> ReserveRequest:
     return ReserveRequest(
         entity=choices.entity,
@@ -140,8 +155,65 @@ def _asked(
         start=times.start,
         until=times.until,
         source="browser",
+        hold=hold,
         idempotency=idempotency,
     )
+
+
+async def _hold_on(request: Request, slot: LaidSlot) -> Hold | None:
+    """What keeps this slot for this browser."""
+    browser = known_browser(request)
+    found = await held_for(part(request, Desk), browser) if browser else None
+    return found if found is not None and found.slot_id == slot.id else None
+
+
+async def let_go_slot(request: Request) -> Response:
+    """``POST /lots/{lot}/slots/{slot}/let-go``: the slot is held no more; repeated, it is not either."""
+    layout = await lot_in_path(request)
+    hold = await _hold_on(request, slot_in_path(request, layout))
+    if hold is not None:
+        await let_go(part(request, Desk), hold.id, hold.browser)
+    return await _lot_again(request, layout)
+
+
+async def wait(request: Request) -> Response:
+    """``POST /lots/{lot}/wait``: stands in the line, or is shown the slot that is free after all."""
+    layout = await lot_in_path(request)
+    sent = await read_form(request)
+    wish = KINDS.get(sent.get("kind", ""))
+    if wish is None:
+        raise InvalidInput([FieldError("kind", "is none of these: " + ", ".join(filter(None, KINDS)))])
+    if layout.lot.closed:
+        return await _lot_again(request, layout)
+    who, secret = visitor(request)
+    await join(part(request, Desk), layout.lot_id, wish, who)
+    # What follows already knows the browser, which has its cookie only after it.
+    request.cookies[cookie_name(request, COOKIE)] = secret
+    response = await _lot_again(request, layout)
+    remember(request, response, secret)
+    return response
+
+
+async def waiting(request: Request) -> Response:
+    """``GET /lots/{lot}/wait``: the panel of who waits: the line, or the slot that is held now."""
+    return await _lot_again(request, await lot_in_path(request))
+
+
+async def leave_line(request: Request) -> Response:
+    """``POST /lots/{lot}/wait/leave``: waits no more."""
+    layout = await lot_in_path(request)
+    if (browser := known_browser(request)) is not None:
+        await leave(part(request, Desk), browser)
+    return await _lot_again(request, layout)
+
+
+async def _lot_again(request: Request, layout: Layout) -> Response:
+    """The lot's panel as it is now; without a script the whole page."""
+    if not wants_fragment(request) and request.method == "POST":
+        return RedirectResponse(f"/lots/{quote(layout.lot.code)}", 303)
+    picture = await picture_of(request, layout)
+    shown = await panel_for(request, picture.layout, picture, None, {})
+    return await _panel_or_page(request, picture.layout, shown)
 
 
 async def my_bookings(request: Request) -> Response:
@@ -199,19 +271,27 @@ async def _refused(
     if problem.type == "entity-has-reservation":
         errors = {"entity": "This plate has a booking already. Release that one first, under My bookings."}
         return await _again(request, layout, slot, sent, 409, errors=errors)
-    nearest_like = problem.extra.get("nearest")
     if problem.type not in ("slot-taken", "slot-closed"):
         raise problem
     word = "taken" if problem.type == "slot-taken" else "closed"
-    other = next((one for one in layout.slots if one.identifier == nearest_like), None)
+    who, secret = visitor(request)
+    held = await hold_nearest(part(request, Desk), slot.identifier, who)
+    like = held.slot if held else problem.extra.get("nearest")
+    other = next((one for one in layout.slots if one.identifier == like), None)
     gone = f"{slot.name} was just {word}."
     if other is None:
         picture = await picture_of(request, layout)
         shown = panel.unavailable(layout, slot, picture.states[slot.position] or 1)
         notice = Notice(gone, "No slot like it is free.")
         return await _panel_or_page(request, layout, replace(shown, notice=notice), 409)
-    notice = Notice(gone, f"{other.name} is the nearest like it.")
-    return await _again(request, layout, other, sent, 409, notice=notice)
+    kept = f", held for you for {HELD_FOR.seconds} s" if held else ""
+    notice = Notice(gone, f"{other.name} is the nearest like it{kept}.")
+    if held:
+        request.cookies[cookie_name(request, COOKIE)] = secret
+    response = await _again(request, layout, other, sent, 409, notice=notice)
+    if held:
+        remember(request, response, secret)
+    return response
 
 
 async def _again(

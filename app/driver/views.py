@@ -172,16 +172,36 @@ class BookingForm:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldFor:
+    """The slot of the form is kept for this browser: for so many seconds, until that time of day."""
+
+    left_s: int
+    until_text: str
+    let_go_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The form by which one waits for a slot of a full lot; `kinds` where there are several to wait for."""
+
+    action_url: str
+    kinds: tuple[Choice, ...] = ()
+    button: str = "Wait for a slot"
+
+
+@dataclass(frozen=True, slots=True)
 class Panel:
     """For `driver/_panel.html`: what the sheet says.
 
-    `choose`: no slot yet. `book`: `slot` and `form`. `unavailable`: `slot` is not free, `title` says why.
+    `choose`: no slot yet. `book`: `slot` and `form`; `held` where the slot is kept for who looks at it.
+    `unavailable`: `slot` is not free, `title` says why.
     `away`: `slot` can't be booked for the moment, and `refresh_url` is asked again.
-    `full`, `closed`: of the lot, with `next_step` towards another one where there is one.
+    `full`, `closed`: of the lot, with `next_step` towards another one where there is one, and `wait`.
+    `waiting`: in the line of the lot; `refresh_url` answers with what has become of it, `leave_url` ends it.
     `title` and `text` are for all but `book`; a `book` may be of a slot that is `gone` since it was opened.
     """
 
-    kind: Literal["choose", "book", "unavailable", "away", "full", "closed"]
+    kind: Literal["choose", "book", "unavailable", "away", "full", "closed", "waiting"]
     title: str = ""
     text: str = ""
     notice: Notice | None = None
@@ -190,6 +210,9 @@ class Panel:
     next_step: NextStep | None = None
     gone: bool = False
     refresh_url: str = ""
+    held: HeldFor | None = None
+    wait: Wait | None = None
+    leave_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

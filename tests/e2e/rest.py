@@ -36,6 +36,11 @@ class Rest:
         assert answer.ok, await answer.text()
         return (await answer.json())["slotDetails"]  # type: ignore[no-any-return]
 
+    async def slot_named(self, name: str, lot: str = "riverside") -> dict[str, Any]:
+        """The slot with this name."""
+        (found,) = [one for one in await self.slots(lot) if one["name"] == name]
+        return found
+
     async def status(self, slot: str) -> str:
         (found,) = await self.slots(slot=slot)
         return str(found["status"])

@@ -46,10 +46,31 @@
     open(link.getAttribute('href'));
   });
 
+  // In line: whatever changes in the lot may be one's turn. A moment later, so that a busy lot asks less often.
+  let asking = null;
+  const ask = () => { asking = null; if (document.getElementById('waiting')) htmx.trigger('#waiting', 'lotline:news'); };
+  document.addEventListener('lotline:tick', ({ detail }) => {
+    if (!asking && (detail.snapshot || detail.changed.length) && document.getElementById('waiting')) asking = setTimeout(ask, 150);
+  });
+
+  // What is held is held for so many seconds more, by differences of this clock alone; then the panel asks again.
+  let held = null, heldSince = 0;
+  setInterval(() => {
+    const place = document.getElementById('held-left');
+    if (!place) { held = null; return; }
+    if (held !== place.dataset.leftS) [held, heldSince] = [place.dataset.leftS, performance.now()];
+    const left = Math.max(0, Math.ceil(Number(held) - (performance.now() - heldSince) / 1000)), text = `${left} s`;
+    if (place.textContent !== text) place.textContent = text;
+    if (left === 0 && !('over' in place.dataset)) {
+      place.dataset.over = '';
+      htmx.trigger('#panel-choices', 'lotline:taken');
+    }
+  }, 250);
+
   // Somebody was faster, or gave it back: the panel asks again, and says so.
   document.addEventListener('lotline:tick', ({ detail }) => {
     const panel = document.getElementById('panel'), position = Number(panel?.dataset.selectedPosition ?? -1);
-    if (panel?.dataset.kind !== 'book' || !(detail.snapshot || detail.changed.includes(position))) return;
+    if (panel?.dataset.kind !== 'book' || 'held' in panel.dataset || !(detail.snapshot || detail.changed.includes(position))) return;
     const free = document.getElementById(`s${position}`)?.dataset.state === 'free';
     if (free !== ('gone' in panel.dataset)) return;
     htmx.trigger('#panel-choices', 'lotline:taken');
