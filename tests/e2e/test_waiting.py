@@ -35,7 +35,7 @@ async def test_the_first_in_line_is_shown_the_slot_that_comes_free_and_books_it(
     await rest.unreserve(slot, plate)
     await expect(first.locator("#panel-notice")).to_contain_text("It is your turn: W1 is free.")
     await expect(second.locator("#panel-title")).to_have_text("You are next in line")
-    assert await rest.status(slot) == "reserved"
+    assert [one["status"] for one in await rest.slots(LOT)] == ["reserved"]
     mine = new_plate()
     await first.fill("#entity", mine)
     await first.click("#panel-submit")
@@ -56,7 +56,7 @@ async def test_who_leaves_the_line_is_not_offered_anything(
     await page.click("#leave-button")
     await expect(page.locator("#panel")).to_have_attribute("data-kind", "full")
     await rest.unreserve(slot, plate)
-    assert await rest.status(slot) == "free"
+    assert [one["status"] for one in await rest.slots(LOT)] == ["free"]
 
 
 async def test_without_a_script_the_line_is_a_page_that_one_loads_again(
