@@ -41,12 +41,15 @@ def end_what_time_ends() -> None:
 class Shape:
     """How a deployment is put up.
 
+    ``enders`` bookings workers run ``end``.
     ``redis_url`` and ``database_url`` are what its processes use where that is not the server itself;
     ``serve`` is what its web processes run; ``environment`` adds variables to a process by its name, which
     then is a command of its own, as variables that are read at its start ask for.
     """
 
     webs: int = 1
+    enders: int = 1
+    end: Callable[[], None] = end_what_time_ends
     redis_url: str | None = None
     database_url: str | None = None
     serve: Callable[[], None] = serve
@@ -68,9 +71,10 @@ class Deployment:
         if base.server is not None:
             servers["postgresql"] = base.server
         webs = {name: self._web(name, port) for name, port in self.ports.items()}
+        self.enders = ["bookings", *(f"bookings-{number}" for number in range(2, shape.enders + 1))]
         workers = {
             "status": self._worker("status", keep_redis_true),
-            "bookings": self._worker("bookings", end_what_time_ends),
+            **{name: self._worker(name, shape.end) for name in self.enders},
         }
         self.processes: dict[str, Process] = {**servers, **workers, **webs}
 

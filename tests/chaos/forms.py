@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from tests.chaos import broken, race, redis_loss, replies, trials
+from tests.chaos import broken, expiries, race, redis_loss, replies, trials
 from tests.chaos.broken import Variant
 from tests.chaos.figures import Figures
 from tests.chaos.site import Kind
@@ -146,6 +146,25 @@ def _redis_loss_form(kind: Kind, lots: int, within_s: float, goal: int, least_s:
     )
 
 
+def _expiries_form(kind: Kind) -> Form:
+    return Form(
+        name="expiries",
+        title=f"{expiries.WORKERS} workers at once over {expiries.LOAD.due:,} due bookings and holds, "
+        "killed at random",
+        kind=kind,
+        promise="each ended exactly once, nothing early, nothing else",
+        counted="rounds",
+        goal=3,
+        least_s=90,
+        slice_s=90,
+        run=partial(trials.end_at_once, kind),
+        tells=lambda sums: (
+            f"{sums['due']:,.0f} ended in {_times(sums['rounds'])}, {sums['kills']:,.0f} kills, "
+            f"{sums['rebooked']:,.0f} slots booked again meanwhile; {sums['took']:.0f} s at most"
+        ),
+    )
+
+
 def _model_form(kind: Kind) -> Form:
     return Form(
         name="model",
@@ -207,6 +226,7 @@ FORMS = (
     _replies_form(POSTGRESQL, _OF_SQL, trials.lose_replies_of_sql),
     *(_redis_loss_form(kind, lots=20, within_s=5, goal=30, least_s=60) for kind in Kind),
     *(_redis_loss_form(kind, lots=2_000, within_s=60, goal=6, least_s=240) for kind in Kind),
+    *(_expiries_form(kind) for kind in Kind),
     *(_model_form(kind) for kind in Kind),
     _CLOCKS,
 )

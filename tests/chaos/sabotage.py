@@ -5,6 +5,7 @@ What is put in place of the application's own stands here alone, a function for 
 
 import asyncio
 import os
+import random
 import re
 import signal
 from collections.abc import Sequence
@@ -12,13 +13,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.api import routes
-from app.bookings import problems, publishing, records
+from app.bookings import endings, expire, problems, publishing, records
 from app.bookings.desk import Desk
 from app.bookings.forms import ReserveRequest, UnreserveRequest
+from app.bookings.jobs import Ending
 from app.bookings.reserve import reserve
 from app.bookings.results import Released, Reserved
 from app.bookings.unreserve import unreserve
@@ -31,9 +33,10 @@ from app.settings import Settings
 from app.slots.layout import Layout
 from app.slots.models import State
 from app.slots.status import LotKey, NotBuilt, Proposal
-from tests.chaos.deployment import serve
+from tests.chaos.deployment import end_what_time_ends, serve
 
 WRITES_AFTER_S = 0.2
+SEEN_AT_ONCE, ENDS_AFTER_S = 64, (0.1, 1.0)
 DIES_BY = "die"
 
 
@@ -108,6 +111,27 @@ def serve_by_own_clock() -> None:
 
     Database.now = now  # type: ignore[assignment,method-assign]
     serve()
+
+
+def end_whatever_is_there() -> None:
+    """A bookings worker that ends what stands on slots that it saw a moment ago, whoever that is by now."""
+
+    async def end_no_shows(desk: Desk) -> int:
+        async with desk.database.look() as connection:
+            due = select(records.RESERVATION.c.slot_id).where(
+                records.RESERVATION.c.arrive_by <= await desk.database.now(connection)
+            )
+            slots = list((await connection.execute(due.limit(SEEN_AT_ONCE))).scalars())
+        await asyncio.sleep(random.uniform(*ENDS_AFTER_S))
+        async with desk.database.look() as connection:
+            there = [await records.active(connection, slot_id=slot) for slot in slots]
+        ends = [desk.served(Ending(reservation=one.id, as_no_show=True)) for one in there if one is not None]
+        await asyncio.gather(*ends, return_exceptions=True)
+        return len(slots)
+
+    expire.end_no_shows = end_no_shows
+    endings.is_overdue = lambda booking, now: True
+    end_what_time_ends()
 
 
 def serve_until_told_to_die() -> None:

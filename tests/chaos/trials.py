@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.chaos import broken, clocks, kills, race, redis_loss, replies
+from tests.chaos import broken, clocks, expiries, kills, race, redis_loss, replies
 from tests.chaos.broken import Variant, race_until_caught
 from tests.chaos.checker import Violation
 from tests.chaos.clocks import run_with_wrong_clocks, wrong_clocks
@@ -128,6 +128,17 @@ async def lose_all_of_redis(kind: Kind, lots: int, within_s: float, trial: Trial
         "failed": sum(one.answer.outcome is Outcome.UNKNOWN for one in answers),
     }
     return Result(lost.found, sums, lost.whole_after_s)
+
+
+async def end_at_once(kind: Kind, trial: Trial) -> Result:
+    shape = Shape(webs=1, enders=expiries.WORKERS)
+    async with (
+        trial.site.base(kind, trial.folder) as base,
+        opened_town(base, trial.folder, shape, expiries.LOAD.slots, 0) as town,
+    ):
+        ended = await expiries.end_what_is_due(town, expiries.LOAD, trial.seed)
+    sums = {"rounds": 1, "due": ended.due, "kills": ended.kills, "rebooked": ended.rebooked}
+    return Result(ended.found, sums, {"took": ended.took_s})
 
 
 async def set_clocks_wrong(trial: Trial) -> Result:
