@@ -130,6 +130,26 @@ def import_slots(
     raise typer.Exit(0 if any(outcome.slots_by_lot.values()) else 1)
 
 
+@cli.command("require-check-in")
+def require_check_in(
+    lot: Annotated[str, typer.Argument(help="Code of the lot.")],
+    within: Annotated[
+        int, typer.Option(help="Minutes after the time for which one booked.", min=1, max=1440)
+    ] = 15,
+    off: Annotated[bool, typer.Option("--off", help="Nobody has to check in any more.")] = False,
+) -> None:
+    """Give up slots of a lot whose drivers do not check in in time. Bookings made before stay as they are."""
+    from app.launch import tasks
+
+    settings = _settings()
+    tasks.quiet_logs()
+    try:
+        asyncio.run(tasks.require_check_in(settings, lot, None if off else within))
+    except ValueError as error:
+        _fail(str(error))
+    typer.echo("Nobody has to check in." if off else f"Who books has to check in within {within} min.")
+
+
 @cli.command()
 def rebuild() -> None:
     """Write the status of every lot to Redis anew, from the database."""

@@ -59,6 +59,8 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/bookings", driver.my_bookings, PUBLIC),
         GuardedRoute("/bookings/{token}", driver.booking, HOLDER),
         GuardedRoute("/bookings/{token}/running", driver.running, HOLDER),
+        GuardedRoute("/bookings/{token}/extend", driver.extend_booking, HOLDER, ["POST"]),
+        GuardedRoute("/bookings/{token}/check-in", driver.check_in_booking, HOLDER, ["POST"]),
         GuardedRoute("/bookings/{token}/release", driver.release_booking, HOLDER, ["POST"]),
         # Attendants
         GuardedRoute("/sign-in", accounts.sign_in_page, PUBLIC),

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from app.bookings.results import Released, Reserved
+from app.bookings.results import Arrived, Extended, Released, Reserved
 from app.core.money import Money
 from app.payments.fees import Fee
 from app.slots.memory import PageFromMemory
@@ -26,6 +26,7 @@ def reserved(done: Reserved) -> dict[str, Any]:
         "premium": done.premium,
         "startTime": unix(done.start_at),
         "until": unix(done.until),
+        "arriveBy": unix(done.arrive_by),
         "price": {
             "amount": done.price.per_increment.major,
             "amountMinor": done.price.price_minor,
@@ -45,6 +46,29 @@ def released(done: Released) -> dict[str, Any]:
         "endTime": unix(done.ended_at),
         **fee(done.fee),
         "paymentStatus": "due" if done.fee.amount_minor else "nothing due",
+    }
+
+
+def extended(done: Extended) -> dict[str, Any]:
+    """With what the stay costs until its new end; an earlier leave costs less."""
+    return {
+        "slot": done.slot,
+        "reservation": done.reservation,
+        "lot": done.lot,
+        "startTime": unix(done.start_at),
+        "until": unix(done.until),
+        **fee(done.fee),
+        "more": Money(done.more_minor, done.fee.currency).major,
+        "moreMinor": done.more_minor,
+    }
+
+
+def arrived(done: Arrived) -> dict[str, Any]:
+    return {
+        "slot": done.slot,
+        "reservation": done.reservation,
+        "lot": done.lot,
+        "arrivedAt": unix(done.arrived_at),
     }
 
 

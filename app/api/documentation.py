@@ -10,7 +10,14 @@ from starlette.responses import JSONResponse, Response
 from app.api import models
 from app.core.templating import page
 
-_BODIES = (models.Reserve, models.Unreserve, models.Calculate, models.Put)
+_BODIES = (
+    models.Reserve,
+    models.Unreserve,
+    models.Extend,
+    models.CheckIn,
+    models.Calculate,
+    models.Put,
+)
 _AMOUNT = {
     "type": "object",
     "properties": {
@@ -97,10 +104,37 @@ def openapi() -> dict[str, Any]:
                         "premium": {"type": "boolean"},
                         "startTime": {"type": "integer", "description": "Unix seconds"},
                         "until": {"type": ["integer", "null"]},
+                        "arriveBy": {
+                            "type": ["integer", "null"],
+                            "description": "check in until then, or the slot is given up; null where nobody "
+                            "checks in",
+                        },
                         "price": {"type": "object"},
                         "_links": {"type": "object"},
                     },
                     "required": ["slot", "reservation", "startTime"],
+                },
+                "Extended": {
+                    "allOf": [_AMOUNT],
+                    "properties": {
+                        "slot": {"type": "string"},
+                        "reservation": {"type": "string"},
+                        "startTime": {"type": "integer"},
+                        "until": {"type": "integer", "description": "the new planned end"},
+                        "more": {"type": "string", "description": "of the amount, what the extension adds"},
+                        "moreMinor": {"type": "integer"},
+                    },
+                    "required": ["slot", "reservation", "until", "more", "moreMinor"],
+                },
+                "Arrived": {
+                    "type": "object",
+                    "properties": {
+                        "slot": {"type": "string"},
+                        "reservation": {"type": "string"},
+                        "lot": {"type": "string"},
+                        "arrivedAt": {"type": "integer", "description": "Unix seconds"},
+                    },
+                    "required": ["slot", "reservation", "arrivedAt"],
                 },
                 "Slot": {
                     "type": "object",
@@ -216,15 +250,15 @@ def _type_words(schema: dict[str, Any]) -> str:
 def _post_parking() -> dict[str, Any]:
     operation = _operation(
         "reserveOrUnreserve",
-        "Reserve a slot, or give it back",
+        "Reserve a slot, extend the stay, check in, give it back",
         "Reserve",
-        {"200": "The slot that is now yours, or what the stay cost"},
-        {"oneOf": [_ref("Reserved"), _ref("Released")]},
+        {"200": "The slot that is now yours; what the stay costs, or cost; when the car came"},
+        {"oneOf": [_ref("Reserved"), _ref("Released"), _ref("Extended"), _ref("Arrived")]},
         ("400", "404", "409", "413", "422", "503"),
-        [_action("reserve", "unreserve"), _KEY],
+        [_action("reserve", "unreserve", "extend", "check-in"), _KEY],
     )
     operation["requestBody"]["content"]["application/json"]["schema"] = {
-        "oneOf": [_ref("Reserve"), _ref("Unreserve")]
+        "oneOf": [_ref("Reserve"), _ref("Unreserve"), _ref("Extend"), _ref("CheckIn")]
     }
     return operation
 

@@ -156,6 +156,25 @@ class Unreserve(_Body):
     reservation: Text | None = None
 
 
+class Extend(_Body):
+    """Body of ``POST /parking?action=extend``."""
+
+    slot: Text
+    entity_identifier: Text = Field(alias="entityIdentifier")
+    until: Instant = Field(description="the new planned end")
+    reservation: Text | None = None
+
+
+class CheckIn(_Body):
+    """Body of ``POST /parking?action=check-in``: what the QR code holds, or a slot and whose it is."""
+
+    booking: Annotated[str, AfterValidator(fit_text), Field(min_length=1, max_length=400)] | None = Field(
+        default=None, description="the link that the booking's QR code holds, or its secret alone"
+    )
+    slot: Text | None = None
+    entity_identifier: Text | None = Field(default=None, alias="entityIdentifier")
+
+
 class Calculate(_Body):
     """Body of ``POST /parking/payment?action=calculate``: a slot and two times, or a reservation."""
 

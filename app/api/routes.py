@@ -5,21 +5,26 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from app.accounts.access import SigningKey
 from app.accounts.service import SignedIn
 from app.api import answers, models
 from app.bookings import calculate, opening, problems
 from app.bookings.desk import Desk, run_again_on_conflict
 from app.bookings.forms import IdempotencyKey, ReserveRequest, UnreserveRequest
+from app.bookings.jobs import Arriving, Extending
 from app.bookings.reserve import reserve
+from app.bookings.stay import arrive, extend
 from app.bookings.unreserve import unreserve
 from app.core import metrics
 from app.core.db import Database, SqlAway
 from app.core.errors import FieldError, InvalidInput, Problem
 from app.core.forms import fit_text, read_json_object, validated
+from app.core.ids import read_signed_id
 from app.core.parts import part
 from app.slots import queries
 from app.slots.forms import SlotForm
@@ -32,8 +37,10 @@ Action = Callable[[Request, dict[str, Any]], Awaitable[Response]]
 
 
 async def post_parking(request: Request) -> Response:
-    """``POST /parking?action=reserve`` and ``?action=unreserve``."""
-    action = _action(request, {"reserve": _reserve, "unreserve": _unreserve})
+    """``POST /parking?action=reserve``, ``unreserve``, ``extend`` and ``check-in``."""
+    action = _action(
+        request, {"reserve": _reserve, "unreserve": _unreserve, "extend": _extend, "check-in": _check_in}
+    )
     return await action(request, await read_json_object(request))
 
 
@@ -142,6 +149,40 @@ async def _unreserve(request: Request, body: dict[str, Any]) -> Response:
         ),
     )
     return JSONResponse(answers.released(done))
+
+
+async def _extend(request: Request, body: dict[str, Any]) -> Response:
+    asked = validated(models.Extend, models.canonical(body, "slot"))
+    extending = Extending(
+        asked.until,
+        reservation=asked.reservation,
+        slot=asked.slot,
+        entity=asked.entity_identifier,
+        key=_idempotency_key(request, body),
+    )
+    return JSONResponse(answers.extended(await extend(part(request, Desk), extending)))
+
+
+async def _check_in(request: Request, body: dict[str, Any]) -> Response:
+    asked = validated(models.CheckIn, models.canonical(body, "slot"))
+    if (asked.booking is None) is (asked.slot is None):
+        raise InvalidInput([FieldError("booking", "or slot with entityIdentifier: give one of both")])
+    key = _idempotency_key(request, body)
+    if asked.booking is not None:
+        reservation = read_signed_id(part(request, SigningKey), _secret_of(asked.booking))
+        if reservation is None:
+            raise problems.no_such_booking()
+        arriving = Arriving(reservation=reservation, key=key)
+    else:
+        if asked.entity_identifier is None:
+            raise InvalidInput([FieldError("entityIdentifier", "is missing")])
+        arriving = Arriving(slot=asked.slot, entity=asked.entity_identifier, key=key)
+    return JSONResponse(answers.arrived(await arrive(part(request, Desk), arriving)))
+
+
+def _secret_of(booking: str) -> str:
+    """The secret in a booking's link, which a gate reads from its QR code."""
+    return urlsplit(booking).path.rstrip("/").rsplit("/", 1)[-1]
 
 
 async def _calculate(request: Request, body: dict[str, Any]) -> Response:

@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.bookings import answers, batches, endings, holdings, movings, problems, records, takings
+from app.bookings import answers, batches, endings, holdings, movings, problems, records, stays, takings
 from app.bookings.jobs import (
     Again,
+    Arriving,
     Done,
     Ending,
+    Extending,
     Holding,
     Job,
     Joining,
@@ -24,7 +26,13 @@ from app.bookings.round import Round
 from app.core.db import CommitUnknown
 from app.core.ids import new_id
 
-_ACTIONS: dict[type[Job], str] = {Taking: "reserve", Ending: "unreserve", Moving: "attend"}
+_ACTIONS: dict[type[Job], str] = {
+    Taking: "reserve",
+    Ending: "unreserve",
+    Moving: "attend",
+    Extending: "extend",
+    Arriving: "check-in",
+}
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,8 @@ async def _work(round_: Round, jobs: Sequence[Job]) -> None:
     # What is given back may be taken by who waits beside it.
     await endings.end(round_, [job for job in fresh if isinstance(job, Ending)])
     await movings.move(round_, [job for job in fresh if isinstance(job, Moving)])
+    await stays.extend(round_, [job for job in fresh if isinstance(job, Extending)])
+    await stays.arrive(round_, [job for job in fresh if isinstance(job, Arriving)])
     await holdings.let_go(round_, [job for job in fresh if isinstance(job, LettingGo)])
     await holdings.offer(round_, [job for job in fresh if isinstance(job, Offering)])
     await holdings.join(round_, [job for job in fresh if isinstance(job, Joining)])
@@ -128,4 +138,8 @@ async def _kept(round_: Round, job: Job, row: Any) -> Outcome:
         return Done(await takings.replay(round_, row["answer"]), fresh=False)
     if isinstance(job, Moving):
         return Done(None, fresh=False)
+    if isinstance(job, Extending):
+        return Done(await stays.replay_extension(round_, row["answer"]), fresh=False)
+    if isinstance(job, Arriving):
+        return Done(await stays.replay_arrival(round_, row["answer"]), fresh=False)
     return Done(await endings.replay(round_, row["answer"]), fresh=False)

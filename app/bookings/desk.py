@@ -11,12 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.bookings import problems, publishing
 from app.bookings.in_flight import InFlight
-from app.bookings.jobs import Again, Done, Job
+from app.bookings.jobs import Again, Answer, Done, Job
 from app.bookings.ledger import Ledger
 from app.bookings.line import ATTEMPTS, Line
 from app.bookings.proposing import Proposals
 from app.bookings.records import Moved
-from app.bookings.results import Held, InLine, Released, Reserved
 from app.core import metrics
 from app.core.clock import monotonic_s
 from app.core.db import Database, SqlAway, is_conflict
@@ -56,9 +55,7 @@ class Desk:
         """After the commit: Redis takes the new states and tells the viewers."""
         await publishing.publish(self.status, self.ledger, moved)
 
-    async def served(
-        self, job: Job, when_lost: Callable[[], Awaitable[None]] | None = None
-    ) -> Reserved | Released | Held | InLine | None:
+    async def served(self, job: Job, when_lost: Callable[[], Awaitable[None]] | None = None) -> Answer | None:
         """What a job comes to, after as many rounds as it takes; ``when_lost`` is told of each that was lost.
 
         Raises Problems, 503 among them.

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import Enum
 
 from app.bookings.forms import IdempotencyKey, ReserveRequest, UnreserveRequest
-from app.bookings.results import Held, InLine, Released, Reserved
+from app.bookings.results import Arrived, Extended, Held, InLine, Released, Reserved
 from app.core.errors import Problem
 from app.slots.layout import Frame, Wish
 from app.slots.models import State
@@ -119,14 +119,42 @@ class Offering:
     key: None = None
 
 
-Job = Taking | Ending | Moving | Holding | LettingGo | Joining | Offering
+@dataclass(eq=False)
+class Extending:
+    """A later end of the booking ``reservation``, or of the one of ``entity`` on ``slot``.
+
+    ``seen_until`` holds the end that was on the screen, where nobody is to change another one.
+    """
+
+    until: datetime
+    reservation: str | None = None
+    slot: str | None = None
+    entity: str | None = None
+    seen_until: tuple[datetime | None] | None = None
+    key: IdempotencyKey | None = None
+
+
+@dataclass(eq=False)
+class Arriving:
+    """The car of the booking ``reservation``, or of the one of ``entity`` on ``slot``, stands there."""
+
+    reservation: str | None = None
+    slot: str | None = None
+    entity: str | None = None
+    key: IdempotencyKey | None = None
+
+
+Job = Taking | Ending | Moving | Extending | Arriving | Holding | LettingGo | Joining | Offering
+
+
+Answer = Reserved | Released | Extended | Arrived | Held | InLine
 
 
 @dataclass(frozen=True)
 class Done:
     """It is committed. ``fresh`` is false where an earlier answer was given once more."""
 
-    answer: Reserved | Released | Held | InLine | None
+    answer: Answer | None
     fresh: bool = True
 
 

@@ -45,6 +45,24 @@ def entity_has_reservation(slot: str, name: str, reservation: str) -> Problem:
     )
 
 
+def no_such_booking() -> Problem:
+    return Problem(404, "no-such-booking", "This link leads to no booking", "Check that it is whole.")
+
+
+def booking_ended() -> Problem:
+    return Problem(409, "booking-ended", "The booking has ended", "Book again, if you still need a slot.")
+
+
+def slot_closes(identifier: str) -> Problem:
+    """409: it closes when it comes free, so nobody may keep it for longer than was said."""
+    return Problem(
+        409,
+        "slot-closes",
+        f"{identifier} is about to close",
+        "The booking stays as it is; its end can't be moved.",
+    )
+
+
 def no_such_reservation() -> Problem:
     return Problem(
         404, "no-such-reservation", "There is no such reservation", "This entity holds no such slot."

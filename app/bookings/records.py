@@ -454,6 +454,11 @@ async def end_reservations(connection: AsyncConnection, histories: list[dict[str
     await connection.execute(insert(HISTORY), histories)
 
 
+async def set_until(connection: AsyncConnection, reservation: str, until: datetime) -> None:
+    """Plans another end of a running booking, whose slot the caller has locked."""
+    await connection.execute(update(RESERVATION).where(RESERVATION.c.id == reservation).values(until=until))
+
+
 async def note_arrivals(connection: AsyncConnection, ids: Sequence[str], now: datetime) -> None:
     """The cars of these bookings stand there now."""
     if ids:

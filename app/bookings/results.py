@@ -18,8 +18,32 @@ class Reserved:
     premium: bool
     start_at: datetime
     until: datetime | None
+    arrive_by: datetime | None
     price: Price
     token: str
+
+
+@dataclass(frozen=True)
+class Extended:
+    """A booking with its new end: what the stay costs until then, and how much of it is more than before."""
+
+    reservation: str
+    slot: str
+    lot: str
+    start_at: datetime
+    until: datetime
+    fee: Fee
+    more_minor: int
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """The car of a booking stands there since then."""
+
+    reservation: str
+    slot: str
+    lot: str
+    arrived_at: datetime
 
 
 @dataclass(frozen=True)

@@ -283,9 +283,18 @@ def _reserved(round_: Round, slot: SlotRow, booking: dict[str, Any], price: Pric
         premium=booking["premium"],
         start_at=booking["start_at"],
         until=booking["until"],
+        arrive_by=kept_arrive_by(slot, booking),
         price=price,
         token=sign_id(round_.signing_key, booking["id"]),
     )
+
+
+def kept_arrive_by(slot: SlotRow, booking: dict[str, Any]) -> datetime | None:
+    """Until when the car has to be there; also of an answer that is given again when it has come."""
+    if slot.arrival_grace_s is None or booking["arrived_at"] == booking["created_at"]:
+        return None
+    found: datetime = booking["expected_at"] + timedelta(seconds=slot.arrival_grace_s)
+    return found
 
 
 def class_filter(wish: Wish) -> dict[str, Any]:

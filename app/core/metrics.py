@@ -18,6 +18,12 @@ RESERVATIONS = Counter(
 RELEASES = Counter(
     "lotline_releases_total", "Unreserve requests by what became of them", ["outcome"], registry=REGISTRY
 )
+EXTENSIONS = Counter(
+    "lotline_extensions_total", "Extensions by what became of them", ["outcome"], registry=REGISTRY
+)
+ARRIVALS = Counter(
+    "lotline_arrivals_total", "Check-ins by gates and drivers, by outcome", ["outcome"], registry=REGISTRY
+)
 HOLDS = Counter(
     "lotline_holds_total",
     "Slots that were to be held for a browser, by outcome",

@@ -10,8 +10,10 @@ from starlette.requests import Request
 
 from app.accounts.access import SigningKey, reservation
 from app.bookings.desk import Desk, run_again_on_conflict
-from app.bookings.models import Reservation, ReservationHistory
+from app.bookings.forms import LONGEST_STAY
+from app.bookings.models import Ending, Reservation, ReservationHistory
 from app.bookings.queries import Booking, booking
+from app.bookings.stays import billed_to
 from app.core import words
 from app.core.errors import Problem
 from app.core.ids import new_id, short_code
@@ -19,7 +21,19 @@ from app.core.money import Money
 from app.core.parts import part
 from app.driver.cookies import reservations
 from app.driver.lot_page import lot_map
-from app.driver.views import BookingPage, BookingRow, Ended, FeeLine, MyBookings, Release, Running
+from app.driver.views import (
+    BookingPage,
+    BookingRow,
+    CheckIn,
+    Ended,
+    Extend,
+    Extension,
+    FeeLine,
+    MyBookings,
+    Notice,
+    Release,
+    Running,
+)
 from app.live.hub import Hub
 from app.payments import fees
 from app.payments.fees import Price, fee, lines_from_stored
@@ -28,9 +42,12 @@ from app.slots.layout import LaidSlot, Layout
 from app.slots.projections import count
 
 LONGEST_LINK = 400
+# So long before the planned end its holder is told.
+ENDS_SOON = timedelta(minutes=15)
+EXTENSIONS = ((30, "30 min"), (60, "1 h"), (120, "2 h"), (240, "4 h"))
 
 
-async def booking_page(request: Request) -> BookingPage:
+async def booking_page(request: Request, notice: Notice | None = None) -> BookingPage:
     """The page of the booking whose secret the path holds. A Problem (404) where it is not known."""
     found, price, now, layout = await _facts(request)
     facts = found.facts
@@ -55,6 +72,9 @@ async def booking_page(request: Request) -> BookingPage:
         running=_running(running, price, now, lot.time_zone, token) if running else None,
         ended=_ended(found.end, lot.time_zone) if found.end else None,
         release=_release(running, price, now, token) if running else None,
+        extend=_extend(running, price, now, lot.time_zone, token) if running else None,
+        check_in=_check_in(running, token) if running else None,
+        notice=notice,
         qr=_qr(link),
         short_code=short_code(part(request, SigningKey), facts.id),
         link=link,
@@ -129,6 +149,7 @@ def _running(booked: Reservation, price: Price, now: datetime, time_zone: str, t
             from_text=words.clock(begins, time_zone, now),
             until_text=words.clock(until, time_zone, now) if until else "",
             counts_down=True,
+            warning=_warning(booked, now, time_zone),
         )
     due = fee(price, begins, now)
     since = "Parked" if booked.arrived_at else "Reserved"
@@ -151,7 +172,55 @@ def _running(booked: Reservation, price: Price, now: datetime, time_zone: str, t
         from_text=words.clock(begins, time_zone, now) if until else "",
         until_text=words.clock(until, time_zone, now) if until else "",
         over=until is not None and now > until,
+        warning=_warning(booked, now, time_zone),
     )
+
+
+def _warning(booked: Reservation, now: datetime, time_zone: str) -> Notice | None:
+    """What the holder has to know before it is too late, the most urgent alone."""
+    if booked.arrive_by is not None:
+        by = words.clock(booked.arrive_by, time_zone, now)
+        late = booked.arrive_by <= now
+        text = "The slot is being given up." if late else "Else the slot goes to somebody else."
+        return Notice(f"Check in by {by}.", text, "problem" if late else "stale")
+    if booked.until is None or booked.until - now > ENDS_SOON:
+        return None
+    if booked.until <= now:
+        over = words.span(now - booked.until)
+        return Notice(f"{over} over the planned end.", "You pay until you leave.", "problem")
+    return Notice(f"Ends in {words.span(booked.until - now)}.", "Stay longer, or leave in time.", "stale")
+
+
+def _extend(booked: Reservation, price: Price, now: datetime, time_zone: str, token: str) -> Extend | None:
+    """A later end, at its price; from the planned end on, or from now where that is past or open."""
+    begins = billed_to(booked, now)
+    before = fee(price, booked.start_at, begins)
+    choices = []
+    for minutes, label in EXTENSIONS:
+        until = begins + timedelta(minutes=minutes)
+        if until - booked.start_at > LONGEST_STAY:
+            continue
+        more = fee(price, booked.start_at, until).amount_minor - before.amount_minor
+        amount = Money(more, price.currency).text()
+        choices.append(
+            Extension(
+                until.isoformat(), label, f"until {words.clock(until, time_zone, now)}", f"{amount} more"
+            )
+        )
+    if not choices:
+        return None
+    return Extend(
+        action_url=f"/bookings/{token}/extend",
+        idempotency_key=new_id(),
+        seen_until=booked.until.isoformat() if booked.until else "",
+        choices=tuple(choices),
+    )
+
+
+def _check_in(booked: Reservation, token: str) -> CheckIn | None:
+    if booked.arrived_at is not None:
+        return None
+    return CheckIn(f"/bookings/{token}/check-in", new_id(), urgent=booked.arrive_by is not None)
 
 
 def _release(booked: Reservation, price: Price, now: datetime, token: str) -> Release:
@@ -169,7 +238,7 @@ def _ended(booked: ReservationHistory, time_zone: str) -> Ended:
     lasted = booked.ended_at - booked.start_at
     amount = Money(booked.amount_minor, booked.currency)
     return Ended(
-        word="Released" if lasted > timedelta(0) else "Cancelled",
+        word=_ending_word(booked),
         from_text=words.clock(booked.start_at, time_zone, booked.ended_at),
         to_text=words.clock(booked.ended_at, time_zone),
         duration=words.figures(lasted),
@@ -184,6 +253,12 @@ def _ended(booked: ReservationHistory, time_zone: str) -> Ended:
             for line in lines_from_stored(booked.lines)
         ),
     )
+
+
+def _ending_word(booked: ReservationHistory) -> str:
+    if booked.ending == Ending.NO_SHOW:
+        return "Not arrived in time"
+    return "Released" if booked.ended_at > booked.start_at else "Cancelled"
 
 
 def _unit_price(line: fees.FeeLine, currency: str) -> str:

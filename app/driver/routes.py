@@ -1,6 +1,7 @@
 """The driver's addresses: read, ask, show."""
 
 from dataclasses import replace
+from datetime import datetime
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -12,10 +13,12 @@ from app.bookings.desk import Desk
 from app.bookings.forms import IdempotencyKey, ReserveRequest, form_key
 from app.bookings.giving_back import HELD_FOR
 from app.bookings.hold import held_for, hold_nearest, join, leave, let_go
+from app.bookings.jobs import Arriving
 from app.bookings.models import Hold
 from app.bookings.paths import lot_in_path, lot_of_socket, slot_in_path
 from app.bookings.records import slot_by
 from app.bookings.reserve import reserve
+from app.bookings.stay import arrive, extend, extension
 from app.bookings.unreserve import release
 from app.core.db import SqlAway
 from app.core.errors import FieldError, InvalidInput, Problem
@@ -238,6 +241,51 @@ async def release_booking(request: Request) -> Response:
     """``POST /bookings/{token}/release``: ends it; repeated, it shows the same end."""
     await release(part(request, Desk), reservation(request))
     return _go_to(request, f"/bookings/{request.path_params['token']}")
+
+
+async def extend_booking(request: Request) -> Response:
+    """``POST /bookings/{token}/extend``: moves the planned end; repeated, it is moved once."""
+    sent = await read_form(request)
+    held = reservation(request)
+    try:
+        until, seen = _instant(sent.get("until", "")), sent.get("seen_until", "")
+        key = form_key(sent, f"extend {held}")
+        asked = extension(held, until, _instant(seen) if seen else None, key)
+        await extend(part(request, Desk), asked)
+    except Problem as problem:
+        return await _booking_again(request, problem)
+    return _go_to(request, f"/bookings/{request.path_params['token']}")
+
+
+async def check_in_booking(request: Request) -> Response:
+    """``POST /bookings/{token}/check-in``: the car stands there; repeated, it has come once."""
+    sent = await read_form(request)
+    held = reservation(request)
+    try:
+        key = form_key(sent, f"check-in {held}")
+        await arrive(part(request, Desk), Arriving(reservation=held, key=key))
+    except Problem as problem:
+        return await _booking_again(request, problem)
+    return _go_to(request, f"/bookings/{request.path_params['token']}")
+
+
+async def _booking_again(request: Request, problem: Problem) -> Response:
+    """The booking as it is now, and why it could not be changed."""
+    if problem.status not in (409, 422):
+        raise problem
+    notice = Notice(f"{problem.title}.", "The booking is shown as it is now.", "problem")
+    shown = await booking_page.booking_page(request, notice)
+    return page("driver/booking.html", shown, problem.status, headers=SECRET_PAGE)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise InvalidInput([FieldError("until", "is none of these")])
+    return found
 
 
 async def lot_feed(socket: WebSocket) -> None:

@@ -303,6 +303,42 @@ class Running:
     until_text: str = ""
     over: bool = False
     counts_down: bool = False
+    warning: Notice | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """A choice of a later end: `value` is sent, `until_text` such as "until 17:00", `more` "$3.00 more"."""
+
+    value: str
+    label: str
+    until_text: str
+    more: str
+
+
+@dataclass(frozen=True, slots=True)
+class Extend:
+    """The form that moves the planned end; each choice says its price before it is taken.
+
+    `seen_until` goes back with it: nobody extends what has changed meanwhile.
+    """
+
+    action_url: str
+    idempotency_key: str
+    seen_until: str
+    choices: tuple[Extension, ...]
+    summary: str = "Stay longer"
+    button: str = "Extend"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckIn:
+    """The button by which the holder says that the car is there; `urgent` where it has to be in time."""
+
+    action_url: str
+    idempotency_key: str
+    urgent: bool
+    button: str = "I am parked here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,6 +392,8 @@ class BookingPage:
     show_title: str = "Show this at the gate"
     show_text: str = "It opens this page on another phone."
     booked_text: str = ""
+    extend: Extend | None = None
+    check_in: CheckIn | None = None
     notice: Notice | None = None
     feed_url: str = ""
     age_s: int | None = None

@@ -162,6 +162,15 @@ async def _only_look(settings: Settings, plan: "ImportPlan") -> ImportOutcome:
     return ImportOutcome(slots_by_lot, refusals, plan.notes)
 
 
+async def require_check_in(settings: Settings, lot: str, minutes: int | None) -> None:
+    """Asks who books in this lot to check in within so many minutes, or nobody. ValueError: no such lot."""
+    from app.slots import service
+
+    async with _database(settings) as database, database.unit_of_work() as connection:
+        if not await service.require_check_in(connection, lot, None if minutes is None else 60 * minutes):
+            raise ValueError(f"No lot has the code {lot!r}.")
+
+
 async def rebuild(settings: Settings, on_progress: OnProgress) -> int:
     """Writes the status of every lot to Redis anew, from SQL. Returns the number of lots.
 

@@ -102,6 +102,18 @@ async def import_lot(
     return Lot(**lot)
 
 
+async def require_check_in(connection: AsyncConnection, code: str, grace_s: int | None) -> bool:
+    """From the next booking on, who does not check in within ``grace_s`` loses the slot; nobody where that is
+    ``None``. Returns whether there is such a lot.
+    """
+    values = (
+        {"check_in_required": False}
+        if grace_s is None
+        else {"check_in_required": True, "arrival_grace_s": grace_s}
+    )
+    return (await connection.execute(update(_LOT).where(_LOT.c.code == code).values(**values))).rowcount == 1
+
+
 async def taken_identifiers(connection: AsyncConnection, identifiers: Iterable[str]) -> set[str]:
     """Which of these slots exist already."""
     wanted, found = list(identifiers), set[str]()

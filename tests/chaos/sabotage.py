@@ -221,6 +221,7 @@ async def _as_if_booked(desk: Desk, layout: Layout, proposal: Proposal) -> Reser
         premium=slot.premium,
         start_at=now,
         until=None,
+        arrive_by=None,
         price=price,
         token="",
     )

@@ -25,6 +25,9 @@ class Rest:
     async def unreserve(self, slot: str, entity: str) -> dict[str, Any]:
         return await self._post("unreserve", slot=slot, entityIdentifier=entity)
 
+    async def check_in(self, **what: Any) -> dict[str, Any]:
+        return await self._post("check-in", **what)
+
     async def put(self, **slot: Any) -> dict[str, Any]:
         answer = await self._client.put("/parking", data=slot)
         assert answer.ok, await answer.text()

@@ -48,6 +48,14 @@ def refused(done: "subprocess.CompletedProcess[str]") -> str:
     return said
 
 
+def test_a_lot_is_told_to_ask_for_checking_in(data: Path) -> None:
+    assert lotline(data, "import-slots", DEMO).returncode == 0
+    told = lotline(data, "require-check-in", "riverside", "--within", "20")
+    assert (told.returncode, told.stdout) == (0, "Who books has to check in within 20 min.\n")
+    assert lotline(data, "require-check-in", "riverside", "--off").stdout == "Nobody has to check in.\n"
+    assert "No lot has the code 'nowhere'" in refused(lotline(data, "require-check-in", "nowhere"))
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -64,7 +64,25 @@ PANELS = {
         next_step=NEXT,
         refresh_url="/lots/x/slots/B75",
     ),
+    "held": views.Panel(
+        "book", slot=SLOT, form=FORM, held=views.HeldFor(48, "14:10:48", "/lots/riverside/slots/B75/let-go")
+    ),
     "full": views.Panel("full", "Riverside is full", "North Yard has 157 free.", next_step=NEXT),
+    "full, one may wait": views.Panel(
+        "full",
+        "Riverside is full",
+        "Wait here.",
+        wait=views.Wait(
+            "/lots/riverside/wait", (views.Choice("", "Any slot"), views.Choice("charging", "Charging"))
+        ),
+    ),
+    "in line": views.Panel(
+        "waiting",
+        "2 are before you",
+        "Keep this page open.",
+        refresh_url="/lots/riverside/wait",
+        leave_url="/lots/riverside/wait/leave",
+    ),
     "closed": views.Panel("closed", "Riverside is closed", "For works until Mon 07:00."),
 }
 FREE_LIST = views.FreeList(
@@ -125,6 +143,16 @@ BOOKING = views.BookingPage(
     short_code="7Q2M 4KX9",
     link="https://example.test/bookings/token",
     booked_text="Booked until 16:10",
+    extend=views.Extend(
+        "/bookings/token/extend",
+        "another-key",
+        "2026-11-23T16:10:00+00:00",
+        (
+            views.Extension("2026-11-23T16:40:00+00:00", "30 min", "until 16:40", "$1.20 more"),
+            views.Extension("2026-11-23T17:10:00+00:00", "1 h", "until 17:10", "$2.40 more"),
+        ),
+    ),
+    check_in=views.CheckIn("/bookings/token/check-in", "a-key", urgent=True),
 )
 ENDED = views.Ended(
     "Released",
@@ -142,7 +170,10 @@ BOOKINGS = {
     "not yet started": replace(
         BOOKING, running=replace(RUNNING, counts_down=True), notice=views.Notice("B75 is yours.")
     ),
-    "ended": replace(BOOKING, running=None, release=None, ended=ENDED),
+    "ends soon": replace(
+        BOOKING, running=replace(RUNNING, warning=views.Notice("Ends in 9 min.", "Stay longer.", "stale"))
+    ),
+    "ended": replace(BOOKING, running=None, release=None, extend=None, check_in=None, ended=ENDED),
     "live": replace(BOOKING, feed_url="/ws/lots/riverside"),
 }
 BOOKING_ROW = views.BookingRow(
