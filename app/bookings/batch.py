@@ -4,24 +4,41 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.bookings import answers, batches, endings, holdings, movings, problems, records, stays, takings
+from app.bookings import (
+    answers,
+    batches,
+    endings,
+    holdings,
+    movings,
+    problems,
+    records,
+    relocations,
+    stays,
+    takings,
+    works,
+)
 from app.bookings.jobs import (
     Again,
     Arriving,
     Done,
     Ending,
     Extending,
+    Following,
     Holding,
     Job,
     Joining,
     LettingGo,
+    LotWorking,
     Moving,
     Offering,
     Outcome,
+    Relocating,
     Taking,
+    Working,
 )
 from app.bookings.ledger import Ledger, drained
 from app.bookings.records import Moved
+from app.bookings.results import Relocated, Worked
 from app.bookings.round import Round
 from app.core.db import CommitUnknown
 from app.core.ids import new_id
@@ -32,6 +49,9 @@ _ACTIONS: dict[type[Job], str] = {
     Moving: "attend",
     Extending: "extend",
     Arriving: "check-in",
+    Working: "attend",
+    LotWorking: "attend",
+    Relocating: "attend",
 }
 
 
@@ -94,11 +114,16 @@ def _settled(round_: Round) -> Settled:
 
 async def _work(round_: Round, jobs: Sequence[Job]) -> None:
     fresh = await _without_answer(round_, jobs)
+    # What follows sees whether its lot is open.
+    await works.work_on_lots(round_, [job for job in fresh if isinstance(job, LotWorking)])
     # What is given back may be taken by who waits beside it.
     await endings.end(round_, [job for job in fresh if isinstance(job, Ending)])
     await movings.move(round_, [job for job in fresh if isinstance(job, Moving)])
     await stays.extend(round_, [job for job in fresh if isinstance(job, Extending)])
     await stays.arrive(round_, [job for job in fresh if isinstance(job, Arriving)])
+    await works.work(round_, [job for job in fresh if isinstance(job, Working)])
+    await works.follow(round_, [job for job in fresh if isinstance(job, Following)])
+    await relocations.relocate(round_, [job for job in fresh if isinstance(job, Relocating)])
     await holdings.let_go(round_, [job for job in fresh if isinstance(job, LettingGo)])
     await holdings.offer(round_, [job for job in fresh if isinstance(job, Offering)])
     await holdings.join(round_, [job for job in fresh if isinstance(job, Joining)])
@@ -136,10 +161,14 @@ async def _kept(round_: Round, job: Job, row: Any) -> Outcome:
         return problems.key_used_for_another_request()
     if isinstance(job, Taking):
         return Done(await takings.replay(round_, row["answer"]), fresh=False)
-    if isinstance(job, Moving):
+    if isinstance(job, Moving | LotWorking):
         return Done(None, fresh=False)
     if isinstance(job, Extending):
         return Done(await stays.replay_extension(round_, row["answer"]), fresh=False)
     if isinstance(job, Arriving):
         return Done(await stays.replay_arrival(round_, row["answer"]), fresh=False)
+    if isinstance(job, Working):
+        return Done(Worked(**row["answer"]), fresh=False)
+    if isinstance(job, Relocating):
+        return Done(Relocated(**row["answer"]), fresh=False)
     return Done(await endings.replay(round_, row["answer"]), fresh=False)

@@ -53,8 +53,8 @@ async def replay(round_: Round, kept: dict[str, Any]) -> Released:
 async def _locked_slots(round_: Round, endings: Sequence[Ending]) -> dict[Ending, SlotRow]:
     """The slot of each ending. Where there is none, or another transaction holds it, it has an outcome."""
     connection = round_.connection
-    by_id = await records.active_by_id(connection, [one.reservation for one in endings if one.reservation])
-    names = sorted({one.request.slot for one in endings if one.request is not None})
+    by_id = await records.active_by_id(connection, [one.of_booking for one in endings if one.of_booking])
+    names = sorted({one.request.slot for one in endings if one.request is not None and one.moved is None})
     ids = sorted({booking.slot_id for booking in by_id.values()})
     rows = [
         *await records.slots_by_name(connection, names, round_.lock),
@@ -65,13 +65,18 @@ async def _locked_slots(round_: Round, endings: Sequence[Ending]) -> dict[Ending
     busy = {row.identifier for row in held}
     found: dict[Ending, SlotRow] = {}
     for ending in endings:
-        if ending.request is not None:
+        if ending.request is not None and ending.moved is None:
             row = named.get(ending.request.slot)
             if row is None and ending.request.slot not in busy:
                 round_.outcomes[ending] = problems.no_such_slot(ending.request.slot)
                 continue
-        elif ending.reservation in by_id:
-            row = numbered.get(by_id[ending.reservation].slot_id)
+        elif ending.of_booking in by_id:
+            row = numbered.get(by_id[ending.of_booking].slot_id)
+        elif ending.moved is not None:
+            # Somebody else has ended it: looked at as if it had not been moved.
+            ending.moved = None
+            round_.outcomes[ending] = Again.LOST
+            continue
         elif ending.seen is not None:
             round_.outcomes[ending] = problems.changed_meanwhile("The slot")
             continue
@@ -99,17 +104,27 @@ async def _what_ends(
         return booking if booking is not None and booking.id == ending.reservation else Again.LOST
     if errors := request.wrong_fields(round_.now):
         return problems.invalid(errors)
+    if ending.moved is not None and (booking is None or booking.id != ending.moved[0]):
+        ending.moved = None
+        return Again.LOST
     entity = as_compared(request.entity, plate=slot.entities_are_plates)
-    holder: dict[str, Any] = {"slot_id": slot.slot_id, "entity": entity}
-    if request.reservation is not None:
-        holder["id"] = request.reservation
+    slot_id = slot.slot_id if ending.moved is None else ending.moved[1]
+    which = {} if request.reservation is None else {"id": request.reservation}
     is_theirs = booking is not None and booking.entity == entity and request.reservation in (None, booking.id)
     if request.time is not None:
-        before = await records.ended(round_.connection, **holder, ended_time_given=request.time)
+        before = await records.ended_at_slot(
+            round_.connection, slot_id, entity, **which, ended_time_given=request.time
+        )
         if before is not None and not (is_theirs and _may_be_meant(booking, before)):
             return await _repeat(round_, ending, before)
     if booking is None or not is_theirs:
-        return await _repeat(round_, ending, await records.ended(round_.connection, **holder))
+        meant = await records.moved_from(round_.connection, slot_id, entity, request.reservation)
+        if meant is not None:
+            # The next round locks the slot where it is now.
+            ending.moved = meant, slot_id
+            return Again.LOST
+        before = await records.ended_at_slot(round_.connection, slot_id, entity, **which)
+        return await _repeat(round_, ending, before)
     if request.too_old(round_.now):
         return problems.invalid([FieldError("time", "lies more than 60 seconds in the past")])
     return booking

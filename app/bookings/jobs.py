@@ -2,10 +2,19 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
+from enum import Enum, StrEnum
 
 from app.bookings.forms import IdempotencyKey, ReserveRequest, UnreserveRequest
-from app.bookings.results import Arrived, Extended, Held, InLine, Released, Reserved
+from app.bookings.results import (
+    Arrived,
+    Extended,
+    Held,
+    InLine,
+    Released,
+    Relocated,
+    Reserved,
+    Worked,
+)
 from app.core.errors import Problem
 from app.slots.layout import Frame, Wish
 from app.slots.models import State
@@ -53,6 +62,7 @@ class Ending:
 
     ``seen``: number and version of the slot on the screen, where nobody is to end what has changed since.
     ``as_no_show``: only where the time for arriving has run out, by the database's clock.
+    ``moved``: the booking that is meant, found in an earlier round, and the slot that it was moved from.
     """
 
     request: UnreserveRequest | None = None
@@ -60,10 +70,16 @@ class Ending:
     seen: tuple[int, int] | None = None
     idempotency: IdempotencyKey | None = None
     as_no_show: bool = False
+    moved: tuple[str, int] | None = None
 
     @property
     def key(self) -> IdempotencyKey | None:
         return self.request.idempotency if self.request is not None else self.idempotency
+
+    @property
+    def of_booking(self) -> str | None:
+        """The booking that it ends, where it is not found by the slot that the request names."""
+        return self.moved[0] if self.moved is not None else self.reservation
 
     @property
     def time_given(self) -> datetime | None:
@@ -78,6 +94,55 @@ class Moving:
     version: int
     expected: State
     target: State
+    key: IdempotencyKey | None = None
+
+
+class Act(StrEnum):
+    """What is done to slots: closing waits for who has one, opening gives it to who waits for it."""
+
+    CLOSE = "close"
+    OPEN = "open"
+
+
+@dataclass(eq=False)
+class Working:
+    """Closes or opens slots, each as it is then.
+
+    One that was seen at ``version`` only while it is so, and in one of the ``expected`` states.
+    """
+
+    act: Act
+    slot_ids: tuple[int, ...]
+    expected: tuple[State, ...] | None = None
+    version: int | None = None
+    key: IdempotencyKey | None = None
+
+
+@dataclass(eq=False)
+class LotWorking:
+    """Closes or opens a lot. Its slots are closed and opened by ``Following`` afterwards."""
+
+    act: Act
+    lot_id: int
+    key: IdempotencyKey | None = None
+
+
+@dataclass(eq=False)
+class Following:
+    """Slots do as their lot: free ones of a closed lot close, those that only it had closed open with it."""
+
+    slot_ids: tuple[int, ...]
+    key: None = None
+
+
+@dataclass(eq=False)
+class Relocating:
+    """Moves a booking from a slot that was seen at ``version`` to a free one of the same lot."""
+
+    reservation: str
+    slot_id: int
+    version: int
+    to_slot_id: int
     key: IdempotencyKey | None = None
 
 
@@ -144,10 +209,22 @@ class Arriving:
     key: IdempotencyKey | None = None
 
 
-Job = Taking | Ending | Moving | Extending | Arriving | Holding | LettingGo | Joining | Offering
-
-
-Answer = Reserved | Released | Extended | Arrived | Held | InLine
+Job = (
+    Taking
+    | Ending
+    | Moving
+    | Working
+    | LotWorking
+    | Following
+    | Relocating
+    | Extending
+    | Arriving
+    | Holding
+    | LettingGo
+    | Joining
+    | Offering
+)
+Answer = Reserved | Released | Extended | Arrived | Held | InLine | Worked | Relocated
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """Opening lots for booking: slots, the tariff that they need, and their place in Redis."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.bookings.desk import Desk, run_again_on_conflict
+from app.core.db import SqlAway
 from app.core.redis import REDIS_IS_GONE
 from app.payments.service import open_tariff
 from app.slots import queries, service
@@ -70,7 +72,7 @@ async def import_lots(desk: Desk, plan: ImportPlan, *, plates: bool = False) -> 
             await open_tariff(connection, lot.id, lot.currency, now)
         lots.append(lot)
         slots += len(fresh.slots)
-        await _build(desk, lot.id or 0)
+        await build_lot(desk, lot.id or 0)
     return Imported(tuple(lots), slots, tuple(refusals))
 
 
@@ -97,18 +99,24 @@ def _lot_is_there(plan: LotPlan) -> Refusal:
 
 async def _show(desk: Desk, put: service.Put) -> None:
     """A slot more or changed: Redis takes it up, viewers load the map again."""
-    desk.layouts.forget(put.lot_id)
+    await show_lot(desk, put.lot_id, [put.slot_id])
+
+
+async def show_lot(desk: Desk, lot_id: int, slot_ids: Collection[int] = ()) -> None:
+    """What is said of a lot has changed: viewers load its pages again. Redis takes up these slots first."""
+    desk.layouts.forget(lot_id)
     try:
-        await relay_slots(desk.database, desk.status, put.lot_id, [put.slot_id])
+        if slot_ids:
+            await relay_slots(desk.database, desk.status, lot_id, slot_ids)
         async with desk.database.look() as connection:
-            lot = await read_lot(connection, put.lot_id)
+            lot = await read_lot(connection, lot_id)
         assert lot is not None
-        await desk.status.finish(LotKey(put.lot_id, lot.order_version), lot.layout_version, built=False)
-    except (NotBuilt, OtherOrder, *REDIS_IS_GONE) as error:
-        log.info("status.left_to_relay", lot=put.lot_id, error=repr(error))
+        await desk.status.finish(LotKey(lot_id, lot.order_version), lot.layout_version, built=False)
+    except (NotBuilt, OtherOrder, SqlAway, *REDIS_IS_GONE) as error:
+        log.info("status.left_to_relay", lot=lot_id, error=repr(error))
 
 
-async def _build(desk: Desk, lot_id: int) -> None:
+async def build_lot(desk: Desk, lot_id: int) -> None:
     """Builds the lot now; where that fails, the outbox has a row of it, and the relay will."""
     try:
         await rebuild_lot(desk.database, desk.status, lot_id)

@@ -122,3 +122,32 @@ def too_many_wait(most: int) -> Problem:
         "Too many wait from where you are",
         f"At most {most} may at a time. Try again later.",
     )
+
+
+def no_such_target(name: str) -> Problem:
+    return Problem(404, "no-such-slot", "There is no such slot", f"This lot has no slot {name!r}.")
+
+
+def target_taken(name: str) -> Problem:
+    """409: the slot that a booking was to be moved to is not free."""
+    return Problem(409, "target-taken", f"{name} is not free", "Choose another slot.")
+
+
+def closed_with_its_lot(slot: str) -> Problem:
+    return Problem(
+        409, "lot-closed", f"{slot} is closed with its lot", "Open the lot; the slot opens with it."
+    )
+
+
+def was_used(slot: str) -> Problem:
+    """409: a slot that a booking, past or present, refers to stays."""
+    return Problem(
+        409,
+        "slot-was-used",
+        f"{slot} has had bookings",
+        "It can't be deleted. Close it, then nobody gets it.",
+    )
+
+
+def last_of_lot(slot: str) -> Problem:
+    return Problem(409, "last-slot", f"{slot} is the only slot of its lot", "Close the lot instead.")

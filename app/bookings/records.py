@@ -23,12 +23,13 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
-from app.bookings.models import Reservation, ReservationHistory
+from app.bookings.models import Reservation, ReservationHistory, ReservationMove
 from app.core import db
 from app.slots.models import Area, Lot, Slot, SlotClass, SlotState, State, StatusOutbox
 
 RESERVATION = Reservation.__table__  # type: ignore[attr-defined]
 HISTORY = ReservationHistory.__table__  # type: ignore[attr-defined]
+_MOVE = ReservationMove.__table__  # type: ignore[attr-defined]
 _STATE = SlotState.__table__  # type: ignore[attr-defined]
 _SLOT = Slot.__table__  # type: ignore[attr-defined]
 _LOT = Lot.__table__  # type: ignore[attr-defined]
@@ -78,7 +79,7 @@ class Move:
     """A slot on its way from one or two ``expected`` states to ``target``.
 
     Where these are given, it must be of the class that was proposed, be held by that booking, and not have
-    changed since ``version`` was seen.
+    changed since ``version`` was seen. ``closes_itself``: it is to be closed whatever becomes of its lot.
     """
 
     slot_id: int
@@ -88,6 +89,7 @@ class Move:
     class_number: int | None = None
     held_by: str | None = None
     version: int | None = None
+    closes_itself: bool = False
 
     def row(self) -> dict[str, Any]:
         return {
@@ -99,6 +101,7 @@ class Move:
             "of_class": self.class_number,
             "held_by": self.held_by,
             "seen_version": self.version,
+            "closes_itself": int(self.closes_itself),
         }
 
 
@@ -111,6 +114,7 @@ _MOVE_COLUMNS: dict[str, TypeEngine[Any]] = {
     "of_class": SmallInteger(),
     "held_by": String(),
     "seen_version": BigInteger(),
+    "closes_itself": SmallInteger(),
 }
 
 
@@ -324,8 +328,8 @@ async def move_slots(
             state=given.c.target,
             version=_STATE.c.version + 1,
             reservation_id=given.c.given_to,
-            # What has come free has closed, if it was to.
-            closing=_STATE.c.closing & given.c.target.not_in((State.FREE, State.CLOSED)),
+            # What is closed stays closed for as long as nobody opens it, whatever becomes of its lot.
+            closing=(_STATE.c.closing & (given.c.target != State.FREE)) | (given.c.closes_itself == 1),
         )
         .returning(_STATE.c.slot_id, _STATE.c.version, _STATE.c.class_number, _STATE.c.rank)
     )
@@ -345,6 +349,120 @@ async def move_slots(
         for move in moves
         if move.slot_id in changed
     }
+
+
+async def set_closing(
+    connection: AsyncConnection, slots: Sequence[SlotRow], closing: bool, now: datetime
+) -> list[Moved]:
+    """Says of these locked slots whether they are to be closed; their states stay, their versions grow."""
+    if not slots:
+        return []
+    statement = (
+        update(_STATE)
+        .where(_STATE.c.slot_id.in_([slot.slot_id for slot in slots]))
+        .values(closing=closing, version=_STATE.c.version + 1)
+        .returning(_STATE.c.slot_id, _STATE.c.version, _STATE.c.class_number, _STATE.c.rank, _STATE.c.state)
+    )
+    changed = {row.slot_id: row for row in await connection.execute(statement)}
+    noted = await _note(connection, slots, now)
+    return [
+        Moved(
+            lot_id=slot.lot_id,
+            order_version=slot.order_version,
+            rank=changed[slot.slot_id].rank,
+            version=changed[slot.slot_id].version,
+            class_number=changed[slot.slot_id].class_number,
+            state=State(changed[slot.slot_id].state),
+            outbox_id=noted[slot.slot_id],
+        )
+        for slot in slots
+    ]
+
+
+async def lock_lot(connection: AsyncConnection, lot_id: int, lock: Lock) -> Lot | None:
+    """The lot's row, locked; ``None`` where another transaction holds it and ``lock`` skips."""
+    statement = select(_LOT).where(_LOT.c.id == lot_id)
+    if lock is not Lock.NONE:
+        statement = statement.with_for_update(key_share=True, skip_locked=lock is Lock.SKIP)
+    row = (await connection.execute(statement)).mappings().one_or_none()
+    return None if row is None else Lot(**row)
+
+
+async def close_lot(connection: AsyncConnection, lot_id: int, closed: bool) -> None:
+    """Closes or opens a locked lot; every page of it is read anew."""
+    values = {"closed": closed, "layout_version": _LOT.c.layout_version + 1}
+    await connection.execute(update(_LOT).where(_LOT.c.id == lot_id).values(**values))
+
+
+async def not_as_their_lot(connection: AsyncConnection, lot_id: int, limit: int) -> list[int]:
+    """Slots that are free in a closed lot, or closed with a lot that is open."""
+    differs = (_LOT.c.closed & (_STATE.c.state == State.FREE)) | (
+        ~_LOT.c.closed & (_STATE.c.state == State.CLOSED) & ~_STATE.c.closing
+    )
+    statement = (
+        select(_STATE.c.slot_id)
+        .join_from(_STATE, _LOT, _LOT.c.id == _STATE.c.lot_id)
+        .where(_STATE.c.lot_id == lot_id, differs)
+        .order_by(_STATE.c.slot_id)
+        .limit(limit)
+    )
+    return list((await connection.execute(statement)).scalars())
+
+
+async def note_move(
+    connection: AsyncConnection, booking: Reservation, to_slot_id: int, now: datetime
+) -> None:
+    """The booking has another slot now, and what it had before is found by."""
+    numbers = select(func.count()).where(_MOVE.c.reservation_id == booking.id)
+    number = (await connection.execute(numbers)).scalar_one() + 1
+    await connection.execute(
+        update(RESERVATION).where(RESERVATION.c.id == booking.id).values(slot_id=to_slot_id)
+    )
+    await connection.execute(
+        insert(_MOVE).values(
+            reservation_id=booking.id,
+            number=number,
+            from_slot_id=booking.slot_id,
+            to_slot_id=to_slot_id,
+            moved_at=now,
+        )
+    )
+
+
+async def moved_from(
+    connection: AsyncConnection, slot_id: int, entity: str, reservation: str | None
+) -> str | None:
+    """The running booking of this entity that was moved away from this slot, the latest of several."""
+    statement = (
+        select(RESERVATION.c.id)
+        .join_from(_MOVE, RESERVATION, RESERVATION.c.id == _MOVE.c.reservation_id)
+        .where(_MOVE.c.from_slot_id == slot_id, RESERVATION.c.entity == entity)
+        .order_by(_MOVE.c.moved_at.desc(), RESERVATION.c.id)
+        .limit(1)
+    )
+    if reservation is not None:
+        statement = statement.where(RESERVATION.c.id == reservation)
+    found: str | None = (await connection.execute(statement)).scalar_one_or_none()
+    return found
+
+
+async def ended_at_slot(
+    connection: AsyncConnection, slot_id: int, entity: str, **criteria: Any
+) -> ReservationHistory | None:
+    """The entity's booking that ended last, of those that ended on this slot or were moved away from it."""
+    moved = select(_MOVE.c.reservation_id).where(_MOVE.c.from_slot_id == slot_id)
+    statement = (
+        select(HISTORY)
+        .where(
+            HISTORY.c.entity == entity,
+            (HISTORY.c.slot_id == slot_id) | HISTORY.c.id.in_(moved),
+            *(HISTORY.c[name] == value for name, value in criteria.items()),
+        )
+        .order_by(HISTORY.c.ended_at.desc())
+        .limit(1)
+    )
+    row = (await connection.execute(statement)).mappings().one_or_none()
+    return None if row is None else ReservationHistory(**row)
 
 
 def guards(given: FromClause) -> list[Any]:

@@ -73,3 +73,22 @@ class Released:
     start_at: datetime
     ended_at: datetime
     fee: Fee
+
+
+@dataclass(frozen=True)
+class Worked:
+    """How many slots closed or opened at once; ``later``: how many close when they are released."""
+
+    at_once: int = 0
+    later: int = 0
+
+    def __add__(self, other: "Worked") -> "Worked":
+        return Worked(self.at_once + other.at_once, self.later + other.later)
+
+
+@dataclass(frozen=True)
+class Relocated:
+    """The slot that a booking has now, by its identifier and its name."""
+
+    slot: str
+    slot_name: str

@@ -42,6 +42,7 @@ ENDED_BY_TIME = Counter(
     ["what"],
     registry=REGISTRY,
 )
+ATTENDED = Counter("lotline_attended_total", "What attendants did, by kind", ["act"], registry=REGISTRY)
 CANDIDATES_LOST = Counter(
     "lotline_candidates_lost_total", "Proposed slots that SQL found taken", registry=REGISTRY
 )

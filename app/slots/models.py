@@ -184,7 +184,9 @@ class SlotState(SQLModel, table=True):
     reservation_id: str | None = Field(
         default=None, max_length=36, description="who has it: a reservation, or a hold where it is held"
     )
-    closing: bool = Field(default=False, description="it closes when it comes free")
+    closing: bool = Field(
+        default=False, description="it closes when it comes free, or is closed whatever its lot is"
+    )
 
 
 class StatusOutbox(SQLModel, table=True):

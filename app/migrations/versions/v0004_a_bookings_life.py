@@ -20,6 +20,8 @@ def upgrade() -> None:
     )
     op.add_column("lot", sa.Column("arrival_grace_s", sa.Integer(), nullable=False, server_default="900"))
     op.add_column("slot_state", sa.Column("closing", sa.Boolean(), nullable=False, server_default=sa.false()))
+    # They were closed one by one: closed with a lot, and without this, there are none yet.
+    op.execute("UPDATE slot_state SET closing = true WHERE state = 'closed'")
     op.add_column("reservation", sa.Column("arrive_by", _INSTANT, nullable=True))
     op.create_index(
         "reservation_arrive_by",
