@@ -348,7 +348,13 @@ class CarPark:
             return expect_refused(answer, {"no-such-slot"})
         if (place.state, place.version) != (expected, call.version):
             return expect_refused(answer, {"changed-meanwhile"})
+        if call.act == "open" and self.lots[place.lot].closed:
+            if not place.closed_itself:
+                return expect_refused(answer, {"lot-closed"})
+            # It opens with its lot.
+            target = State.CLOSED
         expect(answer is None, f"the slot was {place.state} and the version right")
+        place = replace(place, closed_itself=call.act == "close")
         self._move(place, target, place.holder)
         if target is State.OCCUPIED and place.holder is not None:
             self.stays[place.holder] = replace(self.stays[place.holder], arrived_at=self.now)

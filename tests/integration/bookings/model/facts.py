@@ -46,7 +46,10 @@ class Kind:
 
 @dataclass(frozen=True)
 class Place:
-    """A slot with its status. ``number`` is its row in SQL, ``holder`` the reservation that has it."""
+    """A slot with its status. ``number`` is its row in SQL, ``holder`` the reservation that has it.
+
+    ``closed_itself``: whatever its lot is.
+    """
 
     identifier: str
     number: int
@@ -59,6 +62,7 @@ class Place:
     version: int = 1
     revision: int = 1
     holder: str | None = None
+    closed_itself: bool = False
 
 
 @dataclass(frozen=True)
