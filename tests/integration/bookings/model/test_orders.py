@@ -33,7 +33,7 @@ def wish(entity: str) -> Reserve:
 
 def given(reservation: str, start_at: datetime = NOW) -> Reserved:
     price = Price(1, 1, "EUR", 1800, 100, premium=False)
-    return Reserved(reservation, "A1", "A1", "here", "A", False, start_at, None, price, "")
+    return Reserved(reservation, "A1", "A1", "here", "A", False, start_at, None, None, price, "")
 
 
 def ended(reservation: str, amount_minor: int, ended_at: datetime = NOW) -> Released:
