@@ -15,7 +15,7 @@ from app.core import log
 from app.core.clock import Clock
 from app.core.db import Database
 from app.core.parts import Parts
-from app.core.redis import connect
+from app.core.redis import Store, connect
 from app.core.templating import environment
 from app.live.hub import Hub
 from app.payments.prices import Prices
@@ -60,7 +60,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
                 desk.database,
                 desk.layouts,
                 desk.status,
-                redis,
+                Store(redis),
                 hub,
                 memory,
                 Prices(desk.database),

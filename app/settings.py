@@ -31,6 +31,8 @@ _ASYNC_DRIVERS = {
     "sqlite+aiosqlite": "sqlite+aiosqlite",
 }
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
+# Any of a cluster's servers; the others are asked of these.
+CLUSTER_SCHEME = "redis+cluster"
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _AUTHORITY = re.compile(r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^/?]+\]|[^/:?]+)?(?::(?P<port>[^/?]*))?")
 _ROOT = Path(__file__).resolve().parents[1]
@@ -213,8 +215,34 @@ def _sqlite_url(driver: str, rest: str, problems: list[str]) -> str:
     return f"{driver}:///{file}{mark}{query}"
 
 
+def cluster_addresses(url: str) -> list[tuple[str, int]]:
+    """The servers that the URL of a cluster names, ``redis+cluster://host:port,host:port``.
+
+    ValueError where it is none.
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme != CLUSTER_SCHEME or not rest:
+        raise ValueError(url)
+    found = []
+    for one in rest.rstrip("/").split(","):
+        parts = urlsplit(f"//{one}")
+        if not parts.hostname or parts.path or parts.username is not None:
+            raise ValueError(url)
+        found.append((parts.hostname, parts.port or 6379))
+    return found
+
+
 def _redis_url(given: Mapping[str, str], data_dir: Path, problems: list[str]) -> str:
     text = given.get("REDIS_URL", embedded_redis_url(data_dir))
+    if text.startswith(f"{CLUSTER_SCHEME}:"):
+        try:
+            cluster_addresses(text)
+        except ValueError:
+            problems.append(
+                "REDIS_URL of a cluster must name some of its servers, as in "
+                "redis+cluster://host:6379,other:6379."
+            )
+        return text
     try:
         parts = urlsplit(text)
         complete = bool(parts.path if parts.scheme == "unix" else parts.hostname)
@@ -222,7 +250,8 @@ def _redis_url(given: Mapping[str, str], data_dir: Path, problems: list[str]) ->
         complete = False
     if not complete or parts.scheme not in _REDIS_SCHEMES:
         problems.append(
-            "REDIS_URL must look like redis://host:6379/0, rediss://host:6379/0 or unix:///path.sock."
+            "REDIS_URL must look like redis://host:6379/0, rediss://host:6379/0, unix:///path.sock "
+            "or redis+cluster://host:6379,other:6379."
         )
     return text
 

@@ -3,14 +3,13 @@
 import asyncio
 from collections.abc import Awaitable
 
-from redis.asyncio import Redis
 from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.core.db import Database, SqlAway
 from app.core.parts import part
-from app.core.redis import REDIS_IS_GONE
+from app.core.redis import REDIS_IS_GONE, Store, life_of
 
 PATIENCE_S = 2.0
 
@@ -28,9 +27,7 @@ async def ready(request: Request) -> Response:
             await connection.execute(text("SELECT 1"))
 
     async def redis() -> None:
-        pong: Awaitable[bool] | bool = part(request, Redis).ping()
-        if not isinstance(pong, bool):
-            await pong
+        await life_of(part(request, Store).client)
 
     checks = {"sql": await _answers(sql()), "redis": await _answers(redis())}
     ok = checks["sql"]

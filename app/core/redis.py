@@ -1,9 +1,14 @@
-"""The way into Redis: one client a process, scripts loaded once, faults told apart from answers."""
+"""The way into Redis, one server or a cluster: one client a process, scripts loaded once, faults told apart.
+
+What belongs together lies under one hash tag, so no command meets keys of two servers. ``docs/decisions/018``
+says what a cluster's failovers and moved hash slots do.
+"""
 
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
@@ -15,6 +20,8 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from app.core.clock import monotonic_s
+from app.core.cluster import Cluster
+from app.settings import CLUSTER_SCHEME, cluster_addresses
 
 log = structlog.get_logger()
 REDIS_IS_GONE = (RedisError, OSError, TimeoutError)
@@ -27,12 +34,25 @@ REST_S = 1.0
 IS_BACK_AFTER_S = 2.0
 
 
+@dataclass(frozen=True)
+class Store:
+    """The process's client, whatever kind of it."""
+
+    client: Redis
+
+
 def connect(url: str) -> Redis:
-    """A client of the server at ``url``.
+    """A client of the server, or of the cluster, at ``url``.
 
     redis-py would retry ten times in silence, so that a script might run twice; here the caller
     hears of a fault at once and decides.
     """
+    if url.startswith(f"{CLUSTER_SCHEME}:"):
+        return Cluster(cluster_addresses(url), lambda address: _client(f"redis://{address[0]}:{address[1]}"))
+    return _client(url)
+
+
+def _client(url: str) -> Redis:
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=MAX_CONNECTIONS,
@@ -43,6 +63,21 @@ def connect(url: str) -> Redis:
         socket_timeout=SOCKET_TIMEOUT_S,
     )
     return Redis.from_pool(pool)
+
+
+async def life_of(redis: Redis) -> str:
+    """Names the present life of what is stored: another one after a restart, or after a failover.
+
+    Of a cluster that of all its primaries together. Raises RedisError where one of them does not answer.
+    """
+    if isinstance(redis, Cluster):
+        return await redis.life()
+    return life_by(await redis.info("server"), await redis.info("replication"))
+
+
+def life_by(server: Mapping[str, Any], replication: Mapping[str, Any]) -> str:
+    """The life of one server, by what it says of itself (INFO)."""
+    return f"{server['run_id'][:12]}.{replication['master_replid'][:12]}"
 
 
 def is_spoiled(error: Exception) -> bool:

@@ -10,7 +10,7 @@ Whatever hangs holds up nobody for long: lots are read by tasks of the hub's own
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 
 from app.core import metrics
 from app.core.tasks import end_all
-from app.live.channels import Subscription
+from app.live.channels import subscription
 from app.live.feed import Feed
 from app.live.picture import SQL_EPOCH, Picture, Projection, Source
 
@@ -64,7 +64,7 @@ class Hub:
         self._now = wall_clock
         self._lots: dict[int, Watched] = {}
         self._last: OrderedDict[int, Picture] = OrderedDict()
-        self._subscription = Subscription(redis, self._on_message, self._on_watching, self._on_lost)
+        self._subscription = subscription(redis, self._on_message, self._on_watching, self._on_lost)
         self._background: set[asyncio.Task[Any]] = set()
 
     @asynccontextmanager
@@ -209,9 +209,10 @@ class Hub:
             # The connection was lost in between. The next beat would find that too, but two seconds later.
             self._resync(watched, "back")
 
-    def _on_lost(self) -> None:
-        for watched in self._lots.values():
-            watched.stale = True
+    def _on_lost(self, lots: Iterable[int]) -> None:
+        for lot_id in lots:
+            if (watched := self._lots.get(lot_id)) is not None:
+                watched.stale = True
 
     def _resync(self, watched: Watched, reason: str) -> None:
         watched.stale = True

@@ -2,13 +2,16 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import structlog
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from app.core.clock import monotonic_s
+from app.core.cluster import Cluster
 from app.core.db import SqlAway
-from app.core.redis import Patience, Script, is_spoiled
+from app.core.redis import Patience, Script, is_spoiled, life_by, life_of
 
 log = structlog.get_logger()
 EPOCH_KEY = "lotline:epoch"
@@ -18,6 +21,16 @@ LOOK_AGAIN_S = 1.0
 _epoch = Script("app.slots", "epoch")
 
 ReadIncarnation = Callable[[], Awaitable[str]]
+
+
+async def _or_spoiled(asked: Awaitable[Any]) -> Any:
+    """The answer, or the error that says that somebody else has written there."""
+    try:
+        return await asked
+    except ResponseError as error:
+        if not is_spoiled(error):
+            raise
+        return error
 
 
 class Epochs:
@@ -82,15 +95,19 @@ class Epochs:
 
     async def _look(self) -> tuple[bytes, str]:
         """What is stored as the epoch, and what one of the server's present life begins with."""
-        pipeline = self._redis.pipeline(transaction=False)
-        pipeline.get(EPOCH_KEY)
-        pipeline.info("server")
-        pipeline.info("replication")
-        stored, server, replication = await pipeline.execute(raise_on_error=False)
-        for answer in (stored, server, replication):
-            if isinstance(answer, Exception) and not is_spoiled(answer):
-                raise answer
-        life = f"{server['run_id'][:12]}.{replication['master_replid'][:12]}"
+        if isinstance(self._redis, Cluster):
+            stored: Any = await _or_spoiled(self._redis.get(EPOCH_KEY))
+            life = await life_of(self._redis)
+        else:
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.get(EPOCH_KEY)
+            pipeline.info("server")
+            pipeline.info("replication")
+            stored, server, replication = await pipeline.execute(raise_on_error=False)
+            for answer in (stored, server, replication):
+                if isinstance(answer, Exception) and not is_spoiled(answer):
+                    raise answer
+            life = life_by(server, replication)
         return b"" if isinstance(stored, Exception) else stored or b"", life
 
     def _is_of_now(self, stored: bytes, server: str) -> bool:

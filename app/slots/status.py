@@ -4,6 +4,7 @@ Everything of a lot lives under one hash tag, ``lot:{id}:…``, so that a Redis 
 shard. ``docs/redis-keys.md`` lists the keys. What is here may be lost at any time: SQL is the truth.
 """
 
+import asyncio
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from app.core import metrics
+from app.core.cluster import Cluster
 from app.core.redis import Patience, Script, is_spoiled
 from app.live.channels import lot_channel
 from app.slots.epochs import Epochs, ReadIncarnation
@@ -358,18 +360,29 @@ class Status:
     async def heads(self, lot_ids: Sequence[int]) -> dict[int, tuple[str, int]]:
         """For each lot its epoch and last sequence number; ``("", 0)`` where it is not built."""
         known = (await self.epoch(fresh=True)).encode()
-        pipeline = self._redis.pipeline(transaction=False)
-        for lot_id in lot_ids:
-            pipeline.hmget(_key(lot_id, "meta"), ["epoch", "built", "seq"])
         async with self._patience.asking():
-            answers = await pipeline.execute(raise_on_error=False)
+            answers = await self._heads(lot_ids)
         heads = {}
         for lot_id, answer in zip(lot_ids, answers, strict=True):
-            if isinstance(answer, Exception) and not is_spoiled(answer):
-                raise answer
-            epoch, built, seq = (b"", b"", b"") if isinstance(answer, Exception) else answer
+            epoch, built, seq = (b"", b"", b"") if isinstance(answer, BaseException) else answer
             heads[lot_id] = (epoch.decode(), _number(seq)) if known and epoch == built == known else ("", 0)
         return heads
+
+    async def _heads(self, lot_ids: Sequence[int]) -> Sequence[Any]:
+        """Epoch, built and number of each; in place of it what was wrong with a lot's key, or its server."""
+        fields = ["epoch", "built", "seq"]
+        if isinstance(self._redis, Cluster):
+            # Each by itself: a server that is away takes along no lot of another one.
+            asked = (self._redis.hmget(_key(lot_id, "meta"), fields) for lot_id in lot_ids)
+            return await asyncio.gather(*asked, return_exceptions=True)
+        pipeline = self._redis.pipeline(transaction=False)
+        for lot_id in lot_ids:
+            pipeline.hmget(_key(lot_id, "meta"), fields)
+        answers: Sequence[Any] = await pipeline.execute(raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, Exception) and not is_spoiled(answer):
+                raise answer
+        return answers
 
     async def _doubt(self, lot_id: int) -> None:
         """Redis knows more than it is told: two changes crossed, or SQL has lost what it had committed."""
@@ -399,7 +412,8 @@ class Status:
             log.error("status.spoiled", keys=keys, script=script.name, error=str(error))
         lot, _, _ = keys[0].rpartition(":")
         # Without its head a lot is unknown, and a worker that looks for such lots builds it anew.
-        await self._redis.delete(f"{lot}:meta", BUILT_KEY)
+        await self._redis.delete(f"{lot}:meta")
+        await self._redis.delete(BUILT_KEY)
         raise NotBuilt
 
     def _check(self, word: bytes) -> None:

@@ -44,6 +44,6 @@ end
 if #changes == 0 then return {'ok', tonumber(meta[3]) or 0, 0, older} end
 if ARGV[2] == '' then return {'ok', tonumber(meta[3]) or 0, #changes / 2, older} end
 local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
-redis.call('PUBLISH', ARGV[2], '{"epoch":"' .. ARGV[3] .. '","seq":' .. seq
+redis.call('SPUBLISH', ARGV[2], '{"epoch":"' .. ARGV[3] .. '","seq":' .. seq
   .. ',"changes":[' .. table.concat(changes, ',') .. ']}')
 return {'ok', seq, #changes / 2, older}

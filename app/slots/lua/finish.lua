@@ -21,5 +21,5 @@ if ARGV[5] == '1' then
   redis.call('DEL', KEYS[2])
 end
 local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
-redis.call('PUBLISH', ARGV[1], '{"epoch":"' .. ARGV[2] .. '","seq":' .. seq .. ',"fresh":true}')
+redis.call('SPUBLISH', ARGV[1], '{"epoch":"' .. ARGV[2] .. '","seq":' .. seq .. ',"fresh":true}')
 return {'ok', seq}

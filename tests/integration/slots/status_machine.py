@@ -62,7 +62,7 @@ class StatusMachine(RuleBasedStateMachine):
         self.model = LotModel()
         self.pubsub = self.redis.pubsub()
         self.do(self.redis.flushall())
-        self.do(self.pubsub.subscribe(lot_channel(LOT)))
+        self.do(self.pubsub.ssubscribe(lot_channel(LOT)))
         self.last = 0
         self.quiet = 0
 
@@ -392,7 +392,7 @@ class StatusMachine(RuleBasedStateMachine):
         await self.pubsub.ping()
         said = []
         while (message := await self.pubsub.get_message(timeout=10)) is None or message["type"] != "pong":
-            if message is not None and message["type"] == "message":
+            if message is not None and message["type"] == "smessage":
                 said.append(json.loads(message["data"]))
         return said
 

@@ -1,0 +1,184 @@
+"""A client of a Redis Cluster: each command goes to the server that keeps its key.
+
+redis-py has one as well, but it closes all of its connections whenever the cluster changes, under the
+commands that are on their way, and it asks for a moved key over whichever connection is free. Here a server's
+connections live as long as the server is known, and no command is sent twice but by the word of a server that
+has not done it.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.crc import key_slot
+from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError, TryAgainError
+
+Address = tuple[str, int]
+# A key may be on its way from one server to another one: so often it is looked for.
+TRIES = 10
+TRIES_AGAIN_S = 0.02
+_SCRIPTS = ("EVALSHA", "EVAL")
+
+
+class Topology:
+    """Which server keeps what, as any one of them tells it."""
+
+    def __init__(self, first: Sequence[Address], client_of: Callable[[Address], Redis]) -> None:
+        self._first = list(first)
+        self._client_of = client_of
+        self._clients: dict[Address, Redis] = {}
+        self._ranges: list[tuple[int, int, Address]] = []
+        self._reading: asyncio.Future[None] | None = None
+        self.is_known = False
+
+    @property
+    def primaries(self) -> set[Address]:
+        """The servers that keep something."""
+        return {address for _, _, address in self._ranges}
+
+    def owner(self, key: str) -> Address | None:
+        """The server that keeps this key, or receives what is published under it, if one does."""
+        slot = key_slot(key.encode())
+        return next((address for first, last, address in self._ranges if first <= slot <= last), None)
+
+    def client(self, address: Address) -> Redis:
+        """The client of one server alone."""
+        if address not in self._clients:
+            self._clients[address] = self._client_of(address)
+        return self._clients[address]
+
+    def doubt(self) -> None:
+        """Something was not where it was thought to be: it is asked anew before the next use."""
+        self.is_known = False
+
+    async def read(self) -> None:
+        """Asks one server after the other until one answers; who comes meanwhile shares the answer.
+
+        Raises what the last one did.
+        """
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._read())
+            self._reading.add_done_callback(self._has_read)
+        await asyncio.shield(self._reading)
+
+    async def aclose(self) -> None:
+        """Ends all connections."""
+        for client in self._clients.values():
+            await client.aclose()
+
+    def _has_read(self, reading: "asyncio.Future[None]") -> None:
+        self._reading = None
+        if not reading.cancelled():
+            # Whoever waits is told; where nobody does, nobody needs it.
+            reading.exception()
+
+    async def _read(self) -> None:
+        last: Exception = RedisError("no server of the cluster is known")
+        for address in dict.fromkeys([*sorted(self.primaries), *self._first, *self._clients]):
+            try:
+                told: Any = await self.client(address).execute_command("CLUSTER SHARDS")  # type: ignore[no-untyped-call]
+            except (RedisError, OSError, TimeoutError) as error:
+                last = error
+                continue
+            self._ranges, self.is_known = list(_ranges(told)), True
+            return
+        raise last
+
+
+class Cluster(Redis):
+    """A client of all servers. Commands have one key, or keys that one hash tag keeps together."""
+
+    def __init__(self, first: Sequence[Address], client_of: Callable[[Address], Redis]) -> None:
+        super().__init__(host=first[0][0], port=first[0][1])
+        self.topology = Topology(first, client_of)
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """What the key's server answers. RedisError where nobody keeps it just now, or it does not answer."""
+        key = str(args[3] if args[0] in _SCRIPTS else args[1])
+        for _ in range(TRIES):
+            if not self.topology.is_known:
+                await self.topology.read()
+            owner = self.topology.owner(key)
+            if owner is None:
+                self.topology.doubt()
+                raise ClusterDownError(f"nobody keeps {key} now")
+            try:
+                return await self.topology.client(owner).execute_command(*args, **options)
+            except MovedError:
+                self.topology.doubt()
+            except AskError as error:
+                return await self._ask((error.host, int(error.port)), args, options)
+            except TryAgainError:
+                await asyncio.sleep(TRIES_AGAIN_S)
+            except (RedisError, OSError, TimeoutError) as error:
+                if not _is_answer(error):
+                    self.topology.doubt()
+                raise
+        raise ClusterDownError(f"{key} is on its way")
+
+    async def _ask(self, address: Address, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """Of a key that is on its way, by the word of its old server: over one connection with the word for it."""
+        pipeline = self.topology.client(address).pipeline(transaction=False)
+        pipeline.execute_command("ASKING")
+        pipeline.execute_command(*args, **options)
+        _, answer = await pipeline.execute(raise_on_error=False)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def life(self) -> str:
+        """Names the life of what all primaries store: another one after a restart or failover of any.
+
+        RedisError where one of them does not answer.
+        """
+        for _ in range(2):
+            if not self.topology.is_known:
+                await self.topology.read()
+            addresses = sorted(self.topology.primaries)
+            lives = await asyncio.gather(*(self._life(address) for address in addresses))
+            if lives and None not in lives:
+                return "cluster." + hashlib.sha256(" ".join(map(str, lives)).encode()).hexdigest()[:16]
+            # One has been another one's replica since.
+            self.topology.doubt()
+        raise RedisError("the cluster is changing")
+
+    async def _life(self, address: Address) -> str | None:
+        client = self.topology.client(address)
+        try:
+            server, replication = await client.info("server"), await client.info("replication")
+        except (RedisError, OSError, TimeoutError):
+            self.topology.doubt()
+            raise
+        if replication["role"] != "master":
+            return None
+        return f"{server['run_id']}.{replication['master_replid']}"
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        """Ends all connections."""
+        await self.topology.aclose()
+        await super().aclose(close_connection_pool)
+
+
+def _is_answer(error: Exception) -> bool:
+    """Whether the right server has said so."""
+    return type(error).__name__ in ("ResponseError", "NoScriptError")
+
+
+def _ranges(shards: Sequence[Any]) -> Iterator[tuple[int, int, Address]]:
+    """First and last hash slot of each stretch, with its primary."""
+    for shard in map(_as_dict, shards):
+        slots = [int(one) for one in shard["slots"]]
+        for node in map(_as_dict, shard["nodes"]):
+            if node["role"] == b"master" and node["health"] == b"online":
+                host = node.get("ip") or node["endpoint"]
+                address = (host.decode(), int(node["port"]))
+                for first, last in zip(slots[::2], slots[1::2], strict=True):
+                    yield first, last, address
+
+
+def _as_dict(told: Any) -> dict[str, Any]:
+    """A map, which an older protocol sends as a list of names and values."""
+    pairs = told.items() if isinstance(told, dict) else zip(told[::2], told[1::2], strict=True)
+    return {name.decode() if isinstance(name, bytes) else name: value for name, value in pairs}
