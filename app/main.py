@@ -73,6 +73,7 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/attendant/lots/{lot}/todo", attendant.todo, ATTENDANT),
         GuardedRoute("/attendant/lots/{lot}/arriving", attendant.arriving, ATTENDANT),
         GuardedRoute("/attendant/lots/{lot}/just-now", attendant.just_now, ATTENDANT),
+        GuardedRoute("/attendant/lots/{lot}/works", attendant.works, ATTENDANT, ["POST"]),
         GuardedRoute("/attendant/lots/{lot}/slots/{slot:path}", attendant.slot, ATTENDANT),
         GuardedRoute("/attendant/lots/{lot}/slots/{slot:path}/{action}", attendant.act, ATTENDANT, ["POST"]),
         # Walls

@@ -10,9 +10,11 @@ from starlette.requests import Request
 
 from app.accounts.access import account
 from app.attendant import views
+from app.bookings import problems, records
 from app.bookings import queries as bookings
 from app.bookings.desk import Desk
 from app.bookings.models import Reservation
+from app.bookings.reserve import nearest_like
 from app.core import words
 from app.core.db import SqlAway
 from app.core.ids import new_id
@@ -32,7 +34,7 @@ from app.slots.projections import count
 MOST_LOTS, MOST_HITS, MOST_TASKS, MOST_ARRIVALS, MOST_EVENTS = 50, 8, 20, 10, 20
 SOON = timedelta(minutes=30)
 Part = TypeVar("Part")
-_WHAT = {"reserved": "Reserved", "arrived": "Arrived", "left": "Left"}
+_WHAT = {"reserved": "Reserved", "arrived": "Arrived", "left": "Left", "moved": "Moved"}
 
 
 async def home(request: Request) -> views.HomePage:
@@ -70,7 +72,11 @@ async def home(request: Request) -> views.HomePage:
 
 
 async def lot_page(
-    request: Request, layout: Layout, slot: LaidSlot | None, panel: views.SlotPanel | None = None
+    request: Request,
+    layout: Layout,
+    slot: LaidSlot | None,
+    panel: views.SlotPanel | None = None,
+    works_: views.Works | None = None,
 ) -> views.LotPage:
     """The desk of one lot, with this slot chosen."""
     picture = await part(request, Hub).picture(layout.lot_id)
@@ -100,9 +106,22 @@ async def lot_page(
         arriving=await _known(arriving(request, layout)),
         just_now=await _known(just_now(request, layout)),
         slot=panel,
+        works=works_ or works(layout),
         age_s=picture.age_s(time.time()) if picture else None,
         stylesheets=("css/map.css",),
         scripts=("js/map.js",),
+    )
+
+
+def works(layout: Layout, **said: str) -> views.Works:
+    """Closing and opening several slots. ``said`` are fields of the view."""
+    return views.Works(
+        lot_code=layout.lot.code,
+        lot_name=layout.lot.name,
+        closed=layout.lot.closed,
+        areas=tuple(area.code for area in layout.areas),
+        idempotency_key=new_id(),
+        **said,
     )
 
 
@@ -188,7 +207,7 @@ async def just_now(request: Request, layout: Layout) -> views.JustNow:
 
 
 async def slot_panel(request: Request, layout: Layout, slot: LaidSlot, **said: str) -> views.SlotPanel:
-    """The chosen slot as it is now. ``said`` are ``notice``, ``conflict``, ``plate`` and ``plate_error``.
+    """The chosen slot as it is now. ``said`` are fields of the view: what was typed, done and refused.
 
     While SQL is away only its state is known, as the lot's picture has it.
     """
@@ -220,12 +239,18 @@ async def _slot_panel(request: Request, layout: Layout, slot: LaidSlot, **said: 
     desk, zone = part(request, Desk), layout.lot.time_zone
     async with desk.database.look() as connection:
         now = await desk.database.now(connection)
-        state, version, reservation = await bookings.slot_version(connection, slot.id)
+        found = await bookings.slot_now(connection, slot.id)
+        if found is None:
+            # Deleted a moment ago.
+            raise problems.no_such_slot(slot.identifier)
+        state, version, reservation = found.state, found.version, found.reservation
         held = await bookings.booking(connection, reservation) if reservation else None
         running = held.running if held else None
         owes = await _owed(connection, running, now) if running else None
         day = await _day(connection, layout, slot, running, now)
     over = _over(running, now)
+    if running is not None and "move_to" not in said:
+        said["move_to"] = await nearest_free(desk, layout, slot)
     return views.SlotPanel(
         lot_code=layout.lot.code,
         name=slot.name,
@@ -233,7 +258,8 @@ async def _slot_panel(request: Request, layout: Layout, slot: LaidSlot, **said: 
         area=slot.area_code,
         state="reserved" if state is State.HELD else state.value,  # type: ignore[arg-type]
         facts=_facts(running, zone, now) if running else (),
-        actions=_actions(state),
+        actions=_actions(found, layout),
+        closing=found.closing,
         day=day,
         idempotency_key=new_id(),
         version=version,
@@ -256,14 +282,31 @@ def _over(running: Reservation | None, now: datetime) -> str:
     return f"{words.span(now - running.until)} over"
 
 
-def _actions(state: State) -> tuple[views.Action, ...]:
-    return {
-        State.FREE: (views.Action("walk-in"), views.Action("close")),
-        State.RESERVED: (views.Action("check-in"), views.Action("release")),
-        State.OCCUPIED: (views.Action("release"),),
-        State.CLOSED: (views.Action("open"),),
-        State.HELD: (),
-    }[state]
+async def nearest_free(desk: Desk, layout: Layout, slot: LaidSlot) -> str:
+    """The name of the nearest free slot of the same kind, empty for none."""
+    async with desk.database.look() as connection:
+        row = await records.slot_by(connection, id=slot.id)
+    nearest = await nearest_like(desk, row) if row is not None else None
+    found = layout.by_identifier.get(nearest or "")
+    return found.name if found is not None else ""
+
+
+def _actions(now: bookings.SlotNow, layout: Layout) -> tuple[views.Action, ...]:
+    closes: views.ActionName = "keep-open" if now.closing else "close-when-free"
+    with_lot = "it is closed with the lot" if layout.lot.closed and not now.closing else ""
+    actions: dict[State, tuple[views.Action, ...]] = {
+        State.FREE: (views.Action("walk-in"), views.Action("close"), views.Action("delete")),
+        State.RESERVED: (
+            views.Action("check-in"),
+            views.Action("release"),
+            views.Action("move"),
+            views.Action(closes),
+        ),
+        State.OCCUPIED: (views.Action("release"), views.Action("move"), views.Action(closes)),
+        State.CLOSED: (views.Action("open", with_lot), views.Action("delete")),
+        State.HELD: (views.Action(closes),),
+    }
+    return actions[now.state]
 
 
 def _facts(running: Reservation, zone: str, now: datetime) -> tuple[views.Fact, ...]:
@@ -342,4 +385,6 @@ def _detail(one: bookings.Happened) -> str:
     if one.what == "left":
         amount = Money(one.amount_minor or 0, one.currency or "")
         return f"{one.entity}, {amount.text() if one.amount_minor else 'nothing to pay'}"
+    if one.what == "moved":
+        return f"{one.entity}, from {one.moved_from}"
     return ", ".join(filter(None, [one.entity, how]))

@@ -1,25 +1,52 @@
 """The attendant's addresses: read, ask, show."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.attendant import desk_page, views
 from app.bookings import attend
+from app.bookings.deleting import delete_slot
 from app.bookings.desk import Desk
 from app.bookings.entity import what_is_wrong
 from app.bookings.forms import IdempotencyKey, ReserveRequest, form_key
+from app.bookings.jobs import Act
 from app.bookings.paths import lot_in_path, slot_in_path
 from app.bookings.reserve import reserve
 from app.bookings.unreserve import release_seen
+from app.core import metrics
 from app.core.errors import Problem
 from app.core.forms import read_form
 from app.core.parts import part
 from app.core.templating import page, wants_fragment
+from app.slots.importers.values import in_natural_order
 from app.slots.layout import LaidSlot, Layout
 
-Act = Callable[[Desk, LaidSlot, dict[str, str], IdempotencyKey | None], Awaitable[str]]
+
+@dataclass(frozen=True)
+class _Acting:
+    """What is to be done at a slot: by whom it was sent, and how."""
+
+    desk: Desk
+    layout: Layout
+    slot: LaidSlot
+    sent: dict[str, str]
+    key: IdempotencyKey | None
+
+    @property
+    def version(self) -> int:
+        text = self.sent.get("version", "")
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else -1
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What was done, and at which slot that shows; at none where it is gone."""
+
+    notice: str
+    slot: LaidSlot | None
 
 
 async def lots(request: Request) -> Response:
@@ -63,6 +90,62 @@ async def just_now(request: Request) -> Response:
     return page("attendant/_just_now.html", await desk_page.just_now(request, await lot_in_path(request)))
 
 
+async def works(request: Request) -> Response:
+    """``POST …/works``: closes or opens the lot, an area of it, or a stretch of one; says what came of it."""
+    layout = await lot_in_path(request)
+    sent = await read_form(request)
+    typed = {name: sent.get(name, "")[:64] for name in ("area", "first", "last")}
+    try:
+        notice = await _work(part(request, Desk), layout, sent)
+    except _WrongField as wrong:
+        return await _shown_works(request, layout, 422, **typed, **wrong.said)
+    # Whether it is closed is read anew.
+    layout = await lot_in_path(request)
+    return await _shown_works(request, layout, 200, notice=notice)
+
+
+async def _work(desk: Desk, layout: Layout, sent: dict[str, str]) -> str:
+    act, _, what = sent.get("act", "").partition(" ")
+    if act not in list(Act):
+        raise Problem(422, "unknown-action", "There is no such action", "Go back to the desk.")
+    key = form_key(sent, f"{layout.lot.code} {sent['act']}")
+    closes = act == Act.CLOSE
+    if what == "lot":
+        await attend.work_on_lot(desk, Act(act), layout.lot_id, key)
+        return f"{layout.lot.name} is {'closed' if closes else 'open'}."
+    ids = _stretch(layout, sent.get("area", ""), sent.get("first", ""), sent.get("last", ""))
+    done = await attend.work_on(desk, Act(act), ids, key)
+    if closes:
+        later = f" {done.later} will close when they are released." if done.later else ""
+        return f"{done.at_once} closed.{later}"
+    later = f" {done.later} others do not close any more." if done.later else ""
+    return f"{done.at_once} opened.{later}"
+
+
+def _stretch(layout: Layout, area: str, first: str, last: str) -> list[int]:
+    """The slots of an area, or those from one to another, in the order of their names."""
+    there = [slot for slot in layout.slots if slot.area_code == area]
+    if not there:
+        raise _WrongField(error="Choose an area.")
+    there.sort(key=lambda slot: in_natural_order(slot.name))
+    at = {slot.name.upper(): index for index, slot in enumerate(there)}
+    names = [name.strip().upper() for name in (first, last) if name.strip()]
+    for name in names:
+        if name not in at:
+            raise _WrongField(error=f"Area {area} has no slot {name}.")
+    if not names:
+        return [slot.id for slot in there]
+    begin, end = sorted((at[names[0]], at[names[-1]]))
+    return [slot.id for slot in there[begin : end + 1]]
+
+
+async def _shown_works(request: Request, layout: Layout, status: int, **said: str) -> Response:
+    view = desk_page.works(layout, **said)
+    if wants_fragment(request):
+        return page("attendant/_works.html", view, status)
+    return page("attendant/lot.html", await desk_page.lot_page(request, layout, None, works_=view), status)
+
+
 async def act(request: Request) -> Response:
     """``POST …/slots/{slot}/{action}``: does it, and shows the slot as it is then."""
     layout = await lot_in_path(request)
@@ -74,77 +157,134 @@ async def act(request: Request) -> Response:
     sent = await read_form(request)
     try:
         key = form_key(sent, f"{chosen.identifier} {action}")
-        notice = await work(part(request, Desk), chosen, sent, key)
-    except _WrongPlate as wrong:
-        said = {"plate": sent.get("plate", "")[:120], "plate_error": str(wrong)}
-        return await _shown(request, layout, chosen, 422, **said)
+        done = await work(_Acting(part(request, Desk), layout, chosen, sent, key))
+    except _WrongField as wrong:
+        return await _shown(request, layout, chosen, 422, **wrong.said)
     except Problem as problem:
-        if problem.status not in (404, 409):
+        if problem.type in _FOR_GOOD:
+            return await _shown(request, layout, chosen, 409, refused=f"{problem.title}. {problem.detail}")
+        if problem.status not in (404, 409) or problem.type == "no-such-slot":
             raise
         return await _shown(request, layout, chosen, 409, conflict="The slot is shown as it is now.")
+    if done.slot is None:
+        return _go_to(request, views.lot_url(layout.lot.code))
+    url = views.slot_url(layout.lot.code, done.slot.name)
     if not wants_fragment(request):
-        return RedirectResponse(views.slot_url(layout.lot.code, chosen.name), 303)
-    return await _shown(request, layout, chosen, 200, notice=notice)
+        return RedirectResponse(url, 303)
+    shown = await _shown(request, layout, done.slot, 200, notice=done.notice)
+    if done.slot is not chosen:
+        shown.headers["HX-Replace-Url"] = url
+    return shown
 
 
-class _WrongPlate(ValueError):
-    """The plate can't be booked; the message says why."""
+def _go_to(request: Request, url: str) -> Response:
+    if request.headers.get("HX-Request") == "true":
+        return Response(status_code=204, headers={"HX-Redirect": url})
+    return RedirectResponse(url, 303)
 
 
-async def _check_in(desk: Desk, slot: LaidSlot, sent: dict[str, str], key: IdempotencyKey | None) -> str:
-    await attend.check_in(desk, slot.id, _version(sent), key)
-    return "Checked in."
+class _WrongField(ValueError):
+    """What was typed can't be used; ``said`` is how the page says so."""
+
+    def __init__(self, **said: str) -> None:
+        super().__init__()
+        self.said = said
 
 
-async def _close(desk: Desk, slot: LaidSlot, sent: dict[str, str], key: IdempotencyKey | None) -> str:
-    await attend.close_slot(desk, slot.id, _version(sent), key)
-    return f"{slot.name} is closed."
+async def _check_in(one: _Acting) -> _Done:
+    await attend.check_in(one.desk, one.slot.id, one.version, one.key)
+    return _Done("Checked in.", one.slot)
 
 
-async def _open(desk: Desk, slot: LaidSlot, sent: dict[str, str], key: IdempotencyKey | None) -> str:
-    await attend.open_slot(desk, slot.id, _version(sent), key)
-    return f"{slot.name} is open."
+async def _close(one: _Acting) -> _Done:
+    await attend.close_slot(one.desk, one.slot.id, one.version, one.key)
+    return _Done(f"{one.slot.name} is closed.", one.slot)
 
 
-async def _release(desk: Desk, slot: LaidSlot, sent: dict[str, str], key: IdempotencyKey | None) -> str:
-    done = await release_seen(desk, sent.get("reservation", ""), (slot.id, _version(sent)), key)
-    return (
-        f"Released, {done.fee.money.text()} to pay." if done.fee.amount_minor else "Released, nothing to pay."
-    )
+async def _close_when_free(one: _Acting) -> _Done:
+    await attend.close_when_free(one.desk, one.slot.id, one.version, one.key)
+    return _Done(f"{one.slot.name} closes when it comes free.", one.slot)
 
 
-async def _walk_in(desk: Desk, slot: LaidSlot, sent: dict[str, str], key: IdempotencyKey | None) -> str:
-    plate = sent.get("plate", "")
+async def _open(one: _Acting) -> _Done:
+    await attend.open_slot(one.desk, one.slot.id, one.version, one.key)
+    if one.layout.lot.closed:
+        return _Done(f"{one.slot.name} opens with the lot.", one.slot)
+    return _Done(f"{one.slot.name} is open.", one.slot)
+
+
+async def _keep_open(one: _Acting) -> _Done:
+    await attend.keep_open(one.desk, one.slot.id, one.version, one.key)
+    return _Done(f"{one.slot.name} stays open.", one.slot)
+
+
+async def _release(one: _Acting) -> _Done:
+    seen = one.slot.id, one.version
+    done = await release_seen(one.desk, one.sent.get("reservation", ""), seen, one.key)
+    owed = done.fee.money.text() if done.fee.amount_minor else "nothing"
+    return _Done(f"Released, {owed} to pay.", one.slot)
+
+
+async def _walk_in(one: _Acting) -> _Done:
+    plate = one.sent.get("plate", "")
+    typed = plate[:120]
     if wrong := what_is_wrong(plate):
-        raise _WrongPlate(f"The plate {wrong}.")
+        raise _WrongField(plate=typed, plate_error=f"The plate {wrong}.")
     try:
         request = ReserveRequest(
             entity=plate,
-            slot=slot.identifier,
+            slot=one.slot.identifier,
             source="attendant",
             arrived=True,
-            idempotency=key,
+            idempotency=one.key,
         )
-        await reserve(desk, request)
+        await reserve(one.desk, request)
     except Problem as problem:
         if problem.type == "entity-has-reservation":
-            raise _WrongPlate(f"This plate stands on {problem.extra['name']} already.") from None
+            error = f"This plate stands on {problem.extra['name']} already."
+            raise _WrongField(plate=typed, plate_error=error) from None
         raise
-    return "Booked and checked in."
+    metrics.ATTENDED.labels("walk-in").inc()
+    return _Done("Booked and checked in.", one.slot)
 
 
-_ACTS: dict[str, Act] = {
+async def _move(one: _Acting) -> _Done:
+    typed = one.sent.get("to", "").strip()[:64]
+    # Whoever types it need not mind its case.
+    target = one.layout.by_name.get(typed) or next(
+        (slot for slot in one.layout.slots if slot.name.upper() == typed.upper()), None
+    )
+    if target is None:
+        wrong = f"{one.layout.lot.name} has no slot {typed}." if typed else "Say which slot."
+        raise _WrongField(move_to=typed, move_error=wrong)
+    seen = one.slot.id, one.version
+    try:
+        await attend.move_booking(one.desk, one.sent.get("reservation", ""), seen, target.id, one.key)
+    except Problem as problem:
+        if problem.type == "target-taken":
+            raise _WrongField(move_to=typed, move_error=f"{target.name} is not free.") from None
+        raise
+    return _Done(f"Moved here from {one.slot.name}.", target)
+
+
+async def _delete(one: _Acting) -> _Done:
+    await delete_slot(one.desk, one.slot.id, one.version)
+    return _Done(f"{one.slot.name} is deleted.", None)
+
+
+_ACTS: dict[str, Callable[[_Acting], Awaitable[_Done]]] = {
     "check-in": _check_in,
     "close": _close,
+    "close-when-free": _close_when_free,
     "open": _open,
+    "keep-open": _keep_open,
     "release": _release,
     "walk-in": _walk_in,
+    "move": _move,
+    "delete": _delete,
 }
-
-
-def _version(sent: dict[str, str]) -> int:
-    text = sent.get("version", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else -1
+# Looking again changes nothing about these.
+_FOR_GOOD = ("slot-was-used", "last-slot", "lot-closed")
 
 
 async def _shown(request: Request, layout: Layout, chosen: LaidSlot, status: int, **said: str) -> Response:

@@ -14,7 +14,9 @@ from markupsafe import Markup
 
 SlotState = Literal["free", "reserved", "occupied", "closed"]
 Tone = Literal["", "danger"]
-ActionName = Literal["check-in", "walk-in", "release", "close", "open"]
+ActionName = Literal[
+    "check-in", "walk-in", "release", "close", "close-when-free", "open", "keep-open", "move", "delete"
+]
 
 STATE_WORDS: dict[SlotState, str] = {
     "free": "Free",
@@ -218,7 +220,11 @@ _ACTIONS: dict[ActionName, tuple[str, str]] = {
     "walk-in": ("Book the car that stands here", "W"),
     "release": ("Release", "R"),
     "close": ("Close slot", "X"),
+    "close-when-free": ("Close when it comes free", "X"),
     "open": ("Open slot", "O"),
+    "keep-open": ("Do not close it", "O"),
+    "move": ("Move to…", "M"),
+    "delete": ("Delete slot", "D"),
 }
 
 
@@ -229,8 +235,9 @@ class SlotPanel:
     `alert` stands at the right of the name ("47 min over"), `owes` is the amount to be paid, empty for none;
     `tag` stands beside the name on the map ("HKR 4821, 47 min over").
     `conflict` is what happened meanwhile (answer 409); the panel then shows the slot as it is now.
-    `notice` says what was just done. `version` and `reservation`, empty for none, go back with each action:
-    nobody acts on an old state.
+    `refused` says why what was asked for can't be done at all. `notice` says what was just done. `version`
+    and `reservation`, empty for none, go back with each action: nobody acts on an old state.
+    `closing`: it closes when it comes free. `move_to` is the slot that a move begins with, empty for none.
     `away`: only the state is known for the moment, nothing can be done, and the panel asks again.
     """
 
@@ -254,6 +261,10 @@ class SlotPanel:
     release_question: str = "Release this slot? The booking ends now and cannot be taken back."
     plate: str = ""
     plate_error: str = ""
+    closing: bool = False
+    move_to: str = ""
+    move_error: str = ""
+    refused: str = ""
     premium: bool = False
     accessible: bool = False
     charging: bool = False
@@ -264,10 +275,39 @@ class SlotPanel:
 
     @property
     def state_words(self) -> str:
-        """The state, the area and what the slot offers, as one line."""
-        offers = (("premium", self.premium), ("accessible", self.accessible), ("charging", self.charging))
+        """The state, the area, what the slot offers and whether it is to close, as one line."""
+        offers = (
+            ("premium", self.premium),
+            ("accessible", self.accessible),
+            ("charging", self.charging),
+            ("closes when it comes free", self.closing and self.state != "closed"),
+        )
         words = [STATE_WORDS[self.state], f"area {self.area}", *(word for word, has in offers if has)]
         return ", ".join(words)
+
+
+@dataclass(frozen=True, slots=True)
+class Works:
+    """`attendant/_works.html`: closing and opening several slots, or the lot.
+
+    `area`, `first` and `last` are what was chosen and typed; `error` says what is wrong with that, `notice`
+    what was just done.
+    """
+
+    lot_code: str
+    lot_name: str
+    closed: bool
+    areas: tuple[str, ...]
+    idempotency_key: str
+    area: str = ""
+    first: str = ""
+    last: str = ""
+    error: str = ""
+    notice: str = ""
+
+    @property
+    def url(self) -> str:
+        return f"{lot_url(self.lot_code)}/works"
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +332,7 @@ class LotPage:
     arriving: Arriving | None
     just_now: JustNow | None
     slot: SlotPanel | None
+    works: Works
     age_s: int | None = None
     stylesheets: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()

@@ -79,6 +79,8 @@ async def work_on_lot(desk: Desk, act: Act, lot_id: int, key: IdempotencyKey | N
     (a Problem, 503), the same again does the rest.
     """
     await desk.served(LotWorking(act, lot_id, key))
+    # Walls say so at once; at the end again, since a Redis that was away then has heard nothing.
+    await show_lot(desk, lot_id)
     done = Worked()
     try:
         for _ in range(_LOOKS_AT_MOST):

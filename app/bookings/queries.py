@@ -8,10 +8,11 @@ from sqlalchemy import func, literal, null, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.bookings.entity import as_compared
-from app.bookings.models import Reservation, ReservationHistory
+from app.bookings.models import Reservation, ReservationHistory, ReservationMove
 from app.bookings.records import HISTORY, RESERVATION, active, ended
 from app.slots.models import Slot, SlotState, State
 
+_MOVE = ReservationMove.__table__  # type: ignore[attr-defined]
 _SLOT = Slot.__table__  # type: ignore[attr-defined]
 _STATE = SlotState.__table__  # type: ignore[attr-defined]
 
@@ -43,8 +44,18 @@ class Seen:
 
 
 @dataclass(frozen=True)
+class SlotNow:
+    """What a slot is, who has it, and whether it closes when it comes free or is closed by itself."""
+
+    state: State
+    version: int
+    reservation: str | None
+    closing: bool
+
+
+@dataclass(frozen=True)
 class Happened:
-    """Something that happened at a slot: ``reserved``, ``arrived`` or ``left``."""
+    """Something that happened at a slot: ``reserved``, ``arrived``, ``moved`` or ``left``."""
 
     at: datetime
     what: str
@@ -53,6 +64,7 @@ class Happened:
     source: str
     amount_minor: int | None
     currency: str | None
+    moved_from: str | None = None
 
 
 async def booking(connection: AsyncConnection, reservation: str) -> Booking | None:
@@ -62,16 +74,11 @@ async def booking(connection: AsyncConnection, reservation: str) -> Booking | No
     return Booking(running, end) if running or end else None
 
 
-async def slot_version(connection: AsyncConnection, slot_id: int) -> tuple[State, int, str | None]:
-    """State, version and booking of a slot."""
-    row = (
-        await connection.execute(
-            select(_STATE.c.state, _STATE.c.version, _STATE.c.reservation_id).where(
-                _STATE.c.slot_id == slot_id
-            )
-        )
-    ).one()
-    return State(row.state), row.version, row.reservation_id
+async def slot_now(connection: AsyncConnection, slot_id: int) -> SlotNow | None:
+    """A slot as it is now; ``None`` where it has been deleted."""
+    columns = (_STATE.c.state, _STATE.c.version, _STATE.c.reservation_id, _STATE.c.closing)
+    row = (await connection.execute(select(*columns).where(_STATE.c.slot_id == slot_id))).one_or_none()
+    return None if row is None else SlotNow(State(row.state), row.version, row.reservation_id, row.closing)
 
 
 async def find_entity(connection: AsyncConnection, lot_id: int, typed: str, limit: int) -> list[Seen]:
@@ -156,7 +163,32 @@ async def just_now(connection: AsyncConnection, lot_id: int, limit: int) -> list
     found = []
     for one in parts:
         found += [Happened(**row) for row in (await connection.execute(one)).mappings()]
+    found += await _moves(connection, lot_id, limit)
     return sorted(found, key=lambda event: event.at, reverse=True)[:limit]
+
+
+async def _moves(connection: AsyncConnection, lot_id: int, limit: int) -> list[Happened]:
+    """Running bookings that were moved to another slot."""
+    before = _SLOT.alias("before")
+    rows = await connection.execute(
+        select(
+            _MOVE.c.moved_at.label("at"),
+            literal("moved").label("what"),
+            _SLOT.c.name.label("slot"),
+            RESERVATION.c.entity_given.label("entity"),
+            literal("attendant").label("source"),
+            null().label("amount_minor"),
+            null().label("currency"),
+            before.c.name.label("moved_from"),
+        )
+        .join_from(RESERVATION, _MOVE, _MOVE.c.reservation_id == RESERVATION.c.id)
+        .join(_SLOT, _SLOT.c.id == _MOVE.c.to_slot_id)
+        .join(before, before.c.id == _MOVE.c.from_slot_id)
+        .where(RESERVATION.c.lot_id == lot_id)
+        .order_by(_MOVE.c.moved_at.desc())
+        .limit(limit)
+    )
+    return [Happened(**row) for row in rows.mappings()]
 
 
 async def stays_since(connection: AsyncConnection, slot_id: int, since: datetime) -> list[ReservationHistory]:

@@ -126,7 +126,7 @@ class Slot(SQLModel, table=True):
     lot_id: int = Field(sa_column=Column(BigKey, ForeignKey("lot.id"), nullable=False))
     area_id: int = Field(sa_column=Column(BigKey, ForeignKey("area.id"), nullable=False))
     name: str = Field(max_length=64)
-    position: int = Field(description="its number in the lot, from 0, never given again")
+    position: int = Field(description="its number in the lot, from 0; those behind a deleted one move up")
     rank: int = Field(description="its place in the drivers' order; 0 is nearest the entrance")
     size: str = Field(default=Size.CAR, max_length=16)
     premium: bool = False

@@ -32,6 +32,9 @@
     nearest = Math.min(nearest, seconds() - frame.now);
     lots.set(frame.lot, { epoch, number, asOf });
     const changed = [];
+    // Positions of another layout are other slots: this page is loaded again in a moment.
+    const own = document.querySelector('[data-layout]')?.dataset.layout;
+    if (own !== undefined && lots.size === 1 && String(frame.layout) !== own) return { changed, snapshot: Boolean(frame.whole) };
     if (frame.states !== undefined) {
       [...frame.states].forEach((code, position) => draw(position, code));
     }

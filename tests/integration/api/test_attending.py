@@ -1,5 +1,6 @@
 """What an attendant sends twice: a button pressed again, or a form that a bad network made come again."""
 
+import asyncio
 import re
 
 import pytest_asyncio
@@ -11,6 +12,7 @@ from app.bookings.desk import Desk
 from tests.integration.api.calls import RESERVE, put_slots
 
 SLOT = "/attendant/lots/here/slots/s0"
+WORKS = "/attendant/lots/here/works"
 BY_HTMX = {"HX-Request": "true", "HX-Request-Type": "partial"}
 
 
@@ -66,3 +68,117 @@ async def test_a_booking_is_ended_only_from_its_own_slot(attendant: AsyncClient)
     other = await form(attendant, SLOT.replace("s0", "s1"))
     assert (await send(attendant, "release", other)).status_code == 409
     assert len((await attendant.get("/parking?status=reserved")).json()["slotDetails"]) == 2
+
+
+async def lot_form(client: AsyncClient, which: str) -> dict[str, str]:
+    """What a form of the desk's "Close or open several" sends."""
+    desk = (await client.get("/attendant/lots/here")).text
+    shown = re.search(rf'<form id="{which}".*?</form>', desk, flags=re.DOTALL)
+    assert shown is not None
+    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', shown[0]))
+
+
+async def status_of(client: AsyncClient, slot: str) -> str:
+    status: str = (await client.get("/parking", params={"slot": slot})).json()["slotDetails"][0]["status"]
+    return status
+
+
+async def test_a_slot_is_closed_and_opened_where_it_was_closed(attendant: AsyncClient) -> None:
+    closed = await send(attendant, "close", await form(attendant))
+    assert "s0 is closed." in closed.text
+    assert f'action="{SLOT}/open"' in closed.text
+    opened = await send(attendant, "open", await form(attendant))
+    assert "s0 is open." in opened.text
+    assert await status_of(attendant, "s0") == "free"
+
+
+async def test_a_slot_that_somebody_has_says_that_it_closes_and_that_it_does_not(
+    attendant: AsyncClient,
+) -> None:
+    await attendant.post(RESERVE, json={"entityIdentifier": "A 1", "slot": "s0"})
+    closing = await send(attendant, "close-when-free", await form(attendant))
+    assert "closes when it comes free" in closing.text
+    assert f'action="{SLOT}/keep-open"' in closing.text
+    assert "s0 stays open." in (await send(attendant, "keep-open", await form(attendant))).text
+    await send(attendant, "close-when-free", await form(attendant))
+    await send(attendant, "release", await form(attendant))
+    assert await status_of(attendant, "s0") == "closed"
+
+
+async def test_a_booking_moves_to_the_nearest_one_unless_another_is_named(attendant: AsyncClient) -> None:
+    await attendant.post(RESERVE, json={"entityIdentifier": "A 1", "slot": "s0"})
+    panel = (await attendant.get(SLOT, headers=BY_HTMX)).text
+    assert 'id="move-to" name="to" value="s1"' in panel
+    sent = await form(attendant)
+    for _ in range(2):
+        moved = await send(attendant, "move", sent | {"to": "S1"})
+        assert moved.status_code == 200
+        assert "Moved here from s0." in moved.text
+        assert moved.headers["HX-Replace-Url"] == "/attendant/lots/here/slots/s1"
+    assert (await status_of(attendant, "s0"), await status_of(attendant, "s1")) == ("free", "reserved")
+    feed = (await attendant.get("/attendant/lots/here/just-now")).text
+    assert "A 1, from s0" in feed
+
+
+async def test_who_names_a_slot_that_is_not_free_or_not_there_is_told_so(attendant: AsyncClient) -> None:
+    for slot, entity in (("s0", "A 1"), ("s1", "B 1")):
+        await attendant.post(RESERVE, json={"entityIdentifier": entity, "slot": slot})
+    for to, told in (("s1", "s1 is not free."), ("<b>", "has no slot &lt;b&gt;."), ("", "Say which slot.")):
+        answer = await send(attendant, "move", await form(attendant) | {"to": to})
+        assert answer.status_code == 422
+        assert told in answer.text
+    assert (await status_of(attendant, "s0"), await status_of(attendant, "s1")) == ("reserved", "reserved")
+
+
+async def test_a_slot_entered_by_mistake_goes_and_its_page_with_it(attendant: AsyncClient) -> None:
+    gone = await send(attendant, "delete", await form(attendant))
+    assert (gone.status_code, gone.headers["HX-Redirect"]) == (204, "/attendant/lots/here")
+    assert (await attendant.get(SLOT)).status_code == 404
+    assert (await attendant.get("/parking", params={"slot": "s0"})).status_code == 404
+    assert (await attendant.get("/attendant/lots/here")).status_code == 200
+
+
+async def test_a_slot_that_had_a_booking_is_not_deleted_and_the_page_says_why(attendant: AsyncClient) -> None:
+    await attendant.post(RESERVE, json={"entityIdentifier": "A 1", "slot": "s0"})
+    await send(attendant, "release", await form(attendant))
+    told = await send(attendant, "delete", await form(attendant))
+    assert told.status_code == 409
+    assert "Close it, then nobody gets it." in told.text
+
+
+async def test_a_stretch_closes_and_says_how_many_close_later(attendant: AsyncClient) -> None:
+    await attendant.post(RESERVE, json={"entityIdentifier": "A 1", "slot": "s0"})
+    sent = await lot_form(attendant, "works-some") | {"area": "A", "first": "s0", "last": "s1"}
+    for _ in range(2):
+        answer = await attendant.post(WORKS, data=sent | {"act": "close some"}, headers=BY_HTMX)
+        assert answer.status_code == 200
+        assert "1 closed. 1 will close when they are released." in answer.text
+    assert await status_of(attendant, "s1") == "closed"
+    sent = await lot_form(attendant, "works-some") | {"area": "A", "act": "open some"}
+    assert "1 opened. 1 others do not" in (await attendant.post(WORKS, data=sent, headers=BY_HTMX)).text
+
+
+async def test_a_stretch_that_is_not_there_is_not_closed(attendant: AsyncClient) -> None:
+    for wrong, told in (({"area": "Z"}, "Choose an area."), ({"first": "x9"}, "Area A has no slot X9.")):
+        sent = await lot_form(attendant, "works-some") | {"area": "A", "act": "close some"} | wrong
+        answer = await attendant.post(WORKS, data=sent, headers=BY_HTMX)
+        assert (answer.status_code, told in answer.text) == (422, True)
+    assert await status_of(attendant, "s0") == "free"
+
+
+async def test_a_lot_is_closed_and_opened_and_its_wall_says_so(attendant: AsyncClient) -> None:
+    sent = await lot_form(attendant, "works-lot")
+    closed = await attendant.post(WORKS, data=sent, headers=BY_HTMX)
+    assert "Here is closed." in closed.text
+    assert 'value="open lot"' in closed.text
+    async with asyncio.timeout(5):
+        # A wall is made from the picture that the hub has, which takes it up a moment later.
+        while "CLOSED" not in (await attendant.get("/display/here")).text:
+            await asyncio.sleep(0.05)  # noqa: ASYNC110
+    assert (await attendant.post(RESERVE, json={"entityIdentifier": "A 1", "lot": "here"})).status_code == 404
+    assert await status_of(attendant, "s0") == "closed"
+    assert "Open slot: it is closed with the lot" in (await attendant.get(SLOT, headers=BY_HTMX)).text
+    opened = await attendant.post(WORKS, data=await lot_form(attendant, "works-lot"))
+    assert opened.status_code == 200
+    assert "Here is open." in opened.text
+    assert await status_of(attendant, "s0") == "free"

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from jinja2 import Environment
@@ -12,6 +12,7 @@ from markupsafe import Markup
 from app.accounts.views import SignInNotice, SignInPage
 from app.attendant.views import (
     Action,
+    ActionName,
     Arrival,
     Arriving,
     Day,
@@ -28,6 +29,7 @@ from app.attendant.views import (
     Stay,
     Task,
     Todo,
+    Works,
     slot_url,
 )
 from app.core.templating import environment
@@ -35,7 +37,8 @@ from app.core.templating import environment
 HOSTILE = '"><script>alert(1)</script>'
 URL = slot_url("riverside", "C41")
 DAY = Day((Stay("12:35 to now", HOSTILE, "€4.80", 755, 922, 875),), 7, 19, 922)
-ALL_ACTIONS = tuple(Action(name) for name in ("check-in", "walk-in", "release", "close", "open"))
+ACTION_NAMES = get_args(ActionName)
+ALL_ACTIONS = tuple(Action(name) for name in ACTION_NAMES)
 PANEL = SlotPanel(
     "riverside", "C41", 7, "C", "occupied", (Fact("Plate", HOSTILE),), ALL_ACTIONS, DAY, "token", "key-1", 12
 )
@@ -43,6 +46,7 @@ RESULTS = Results(HOSTILE, (Hit("HKR", HOSTILE, "C41", "", URL), Hit("HKR", " 01
 TODO = Todo((Task("C41", 7, HOSTILE, "+47 min", "owes €2.40", URL, "danger", True),))
 ARRIVING = Arriving((Arrival("15:25", "B19", HOSTILE, URL),), "in the next 30 min")
 JUST_NOW = JustNow((Event("15:22:09", "B19", "Reserved", HOSTILE, URL),))
+WORKS = Works("riverside", HOSTILE, closed=False, areas=("A", HOSTILE), idempotency_key="key-2")
 PAGE = LotPage(
     code="riverside",
     name="Riverside",
@@ -58,6 +62,7 @@ PAGE = LotPage(
     arriving=ARRIVING,
     just_now=JUST_NOW,
     slot=PANEL,
+    works=WORKS,
     stylesheets=("css/map.css",),
     scripts=("js/map.js",),
 )
@@ -86,7 +91,12 @@ def every_view() -> Iterator[tuple[str, Any]]:
     yield "attendant/_slot.html", replace(late, conflict=HOSTILE)
     yield "attendant/_slot.html", replace(PANEL, notice=HOSTILE, plate=HOSTILE, plate_error="Letters only.")
     yield "attendant/_slot.html", replace(PANEL, actions=(Action("close", HOSTILE),), day=Day((), 0, 24, 0))
+    yield "attendant/_slot.html", replace(PANEL, refused=HOSTILE, closing=True, move_to=HOSTILE)
+    yield "attendant/_slot.html", replace(PANEL, move_to=HOSTILE, move_error=HOSTILE)
     yield "attendant/_slot.html", AWAY
+    yield "attendant/_works.html", WORKS
+    yield "attendant/_works.html", replace(WORKS, closed=True, notice=HOSTILE)
+    yield "attendant/_works.html", replace(WORKS, area="A", first=HOSTILE, last=HOSTILE, error=HOSTILE)
     yield from (("attendant/_results.html", view) for view in (RESULTS, Results(), Results(HOSTILE)))
     yield from (("attendant/_todo.html", view) for view in (TODO, Todo(())))
     yield from (("attendant/_arriving.html", view) for view in (ARRIVING, Arriving((), "today")))
@@ -130,6 +140,30 @@ def test_release_asks_before_it_sends_also_without_a_script(templates: Environme
     assert "<details open" not in question[0]
 
 
+@pytest.mark.parametrize(("closed", "act"), [(False, "close lot"), (True, "open lot")])
+def test_a_whole_lot_is_closed_and_opened_after_a_question(
+    templates: Environment, closed: bool, act: str
+) -> None:
+    html = templates.get_template("attendant/_works.html").render(view=replace(WORKS, closed=closed))
+    question = re.search(r'<details class="confirm".*?</details>', html, flags=re.DOTALL)
+    assert question is not None
+    assert f'name="act" value="{act}"' in question[0]
+    assert "the whole lot?" in question[0]
+    assert html.count('name="act" value="open lot"') + html.count('name="act" value="close lot"') == 1
+
+
+def test_each_key_of_a_panel_does_one_thing() -> None:
+    together = (
+        ("walk-in", "close", "delete"),
+        ("check-in", "release", "move", "close-when-free"),
+        ("check-in", "release", "move", "keep-open"),
+        ("open", "delete"),
+    )
+    for names in together:
+        keys = [Action(name).key for name in names]  # type: ignore[arg-type]
+        assert len(keys) == len(set(keys))
+
+
 def test_an_impossible_action_says_why_and_has_no_form(templates: Environment) -> None:
     view = replace(PANEL, actions=(Action("close", "a car stands here"),))
     html = templates.get_template("attendant/_slot.html").render(view=view)
@@ -140,7 +174,7 @@ def test_an_impossible_action_says_why_and_has_no_form(templates: Environment) -
 def test_the_page_shows_the_same_fragments_as_the_requests_for_parts(templates: Environment) -> None:
     page = templates.get_template("attendant/lot.html").render(view=PAGE)
     lists = (("_todo", TODO), ("_arriving", ARRIVING), ("_just_now", JUST_NOW), ("_results", RESULTS))
-    for name, view in (("_slot", PANEL), *lists):
+    for name, view in (("_slot", PANEL), ("_works", WORKS), *lists):
         assert templates.get_template(f"attendant/{name}.html").render(view=view) in page
 
 
