@@ -51,7 +51,10 @@ def may_have(request: ReserveRequest, slot: SlotRow) -> bool:
 
 
 async def replay(round_: Round, kept: dict[str, Any]) -> Reserved:
-    """The answer of the first request, whatever has become of the booking and of its slot's name and area."""
+    """The answer of the first request, whatever has become of the booking and of its slot's name and area.
+
+    Only where the booking was moved it names the slot that it has now.
+    """
     connection, reservation = round_.connection, kept["reservation"]
     booking = await records.active(connection, id=reservation) or await records.ended(
         connection, id=reservation
@@ -61,6 +64,9 @@ async def replay(round_: Round, kept: dict[str, Any]) -> Reserved:
     assert slot is not None
     price = await round_.price_of(booking.tariff_id, premium=booking.premium)
     now = _reserved(round_, slot, booking.model_dump(), price)
+    if kept.get("slot", now.slot) != now.slot:
+        # It was moved: who asks again is told where it is.
+        return now
     return replace(now, **{name: kept[name] for name in _MAY_CHANGE if name in kept})
 
 
@@ -205,7 +211,8 @@ async def _book(round_: Round, chosen: dict[int, Claim]) -> None:
             reserved = _reserved(round_, slot, values, price)
             round_.outcomes[taking] = Done(reserved)
             may_change = {name: getattr(reserved, name) for name in _MAY_CHANGE}
-            round_.keep_answer(taking, {"reservation": values["id"], **may_change})
+            kept = {"reservation": values["id"], "slot": reserved.slot, **may_change}
+            round_.keep_answer(taking, kept)
         elif values["id"] in undone:
             round_.outcomes[taking] = Again.LOST
     await _explain(round_, [(taking, slot, values["entity"]) for taking, slot, _, values in refused])

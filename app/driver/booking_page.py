@@ -57,6 +57,7 @@ async def booking_page(request: Request, notice: Notice | None = None) -> Bookin
     shown_map = Markup("")
     if picture is not None and found.running is not None:
         # The page's layout is the picture's: positions and states are of one version.
+        slot = picture.layout.by_id.get(facts.slot_id, slot)
         shown_map = await lot_map(request, picture.layout, picture, count(picture), [slot.position])
     link = f"{request.url.scheme}://{request.headers.get('host', '')}/bookings/{token}"
     running = found.running

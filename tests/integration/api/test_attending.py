@@ -171,11 +171,14 @@ async def test_a_lot_is_closed_and_opened_and_its_wall_says_so(attendant: AsyncC
     closed = await attendant.post(WORKS, data=sent, headers=BY_HTMX)
     assert "Here is closed." in closed.text
     assert 'value="open lot"' in closed.text
-    async with asyncio.timeout(5):
-        # A wall is made from the picture that the hub has, which takes it up a moment later.
-        while "CLOSED" not in (await attendant.get("/display/here")).text:
-            await asyncio.sleep(0.05)  # noqa: ASYNC110
-    assert (await attendant.post(RESERVE, json={"entityIdentifier": "A 1", "lot": "here"})).status_code == 404
+    # A wall is made from the picture that the hub has, which takes it up a moment later.
+    for _ in range(100):
+        if "CLOSED" in (wall := (await attendant.get("/display/here")).text):
+            break
+        await asyncio.sleep(0.05)
+    assert "CLOSED" in wall
+    refused = await attendant.post(RESERVE, json={"entityIdentifier": "A 1", "lot": "here"})
+    assert refused.status_code == 404
     assert await status_of(attendant, "s0") == "closed"
     assert "Open slot: it is closed with the lot" in (await attendant.get(SLOT, headers=BY_HTMX)).text
     opened = await attendant.post(WORKS, data=await lot_form(attendant, "works-lot"))

@@ -249,6 +249,17 @@ async def test_a_booking_moves_with_its_price_and_what_it_left_comes_free(desk: 
     await redis_is_true(desk, lot.id or 0)
 
 
+async def test_who_reserves_again_under_the_same_key_is_told_where_the_booking_is_now(desk: Desk) -> None:
+    await open_lot(desk)
+    key = IdempotencyKey("api", "one", "digest")
+    request = ReserveRequest("B 1", lot="here", slot="here-A1", idempotency=key)
+    booked = await reserve(desk, request)
+    now = await where(desk)
+    await attend.move_booking(desk, booked.reservation, now["A1"][:2], now["A2"][0])
+    again = await reserve(desk, request)
+    assert (again.reservation, again.slot, again.slot_name) == (booked.reservation, "here-A2", "A2")
+
+
 async def test_a_slot_that_was_to_close_closes_when_its_booking_is_moved(desk: Desk) -> None:
     await open_lot(desk)
     booked = await book(desk, "B 1", "A1")
