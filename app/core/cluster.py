@@ -105,7 +105,7 @@ class Cluster(Redis):
                 self.topology.doubt()
                 raise ClusterDownError(f"nobody keeps {key} now")
             try:
-                return await self.topology.client(owner).execute_command(*args, **options)
+                return await self.topology.client(owner).execute_command(*args, **options)  # type: ignore[no-untyped-call]
             except MovedError:
                 self.topology.doubt()
             except AskError as error:
@@ -119,7 +119,7 @@ class Cluster(Redis):
         raise ClusterDownError(f"{key} is on its way")
 
     async def _ask(self, address: Address, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
-        """Of a key that is on its way, by the word of its old server: over one connection with the word for it."""
+        """Of a key that is on its way, as its old server said; the word for it takes the same connection."""
         pipeline = self.topology.client(address).pipeline(transaction=False)
         pipeline.execute_command("ASKING")
         pipeline.execute_command(*args, **options)

@@ -89,8 +89,6 @@ async def shown_as_sql_has_it(desk: Desk, hub: Hub, lots: list[int]) -> bool:
     return True
 
 
-# redis-py forgets to close its connections to servers that have left their place.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_bookings_and_viewers_outlive_whatever_the_servers_of_a_cluster_do(
     cluster: Cluster, postgresql: str
 ) -> None:
