@@ -30,7 +30,10 @@ from tests.chaos.town import Town
 
 WORKERS = 5
 MEAN_PAUSE_S = 0.08
+# Every so many of the slots that come free somebody waits for.
+WANTED_OF = 5
 AT_ONCE = 16
+MOST_SLOTS = 20_000
 _GIVES_UP_AFTER_S = 300.0
 _CONVERGES_WITHIN_S = 30.0
 _STATE = SlotState.__table__  # type: ignore[attr-defined]
@@ -75,9 +78,15 @@ async def end_what_is_due(town: Town, load: Load, seed: str) -> Ended:
     """Fills the lot with what is due and what is not, and waits until the workers have ended it."""
     source, ended = random.Random(seed), Ended(load.due)
     kept = await _fill(town, load)
+    wanted = {
+        slot
+        for slots in (kept.no_shows.values(), kept.holds.values())
+        for slot in source.sample(sorted(slots), len(slots) // WANTED_OF)
+    }
     began_s = monotonic()
     rebooked: dict[str, int] = {}
-    async with running(_book_what_is_free(town, rebooked, load, source)):
+    over = asyncio.Event()
+    async with running(_book_what_is_free(town, rebooked, wanted, over)) as booking:
         while await _due(town):
             assert monotonic() - began_s < _GIVES_UP_AFTER_S, "they do not come to an end"
             await asyncio.sleep(source.uniform(0, 2 * MEAN_PAUSE_S))
@@ -86,6 +95,9 @@ async def end_what_is_due(town: Town, load: Load, seed: str) -> Ended:
                 worker.kill()
                 ended.kills += 1
             worker.start()
+        # What it has asked for it is told, else nobody knows whose those slots are.
+        over.set()
+        await booking
     ended.took_s = monotonic() - began_s
     await town.deployment.ready()
     # Whatever a worker has begun to do it has done.
@@ -211,14 +223,16 @@ async def _due(town: Town) -> int:
     return count
 
 
-async def _book_what_is_free(town: Town, rebooked: dict[str, int], load: Load, source: random.Random) -> None:
-    """Up to a tenth of what comes free; each slot once."""
+async def _book_what_is_free(
+    town: Town, rebooked: dict[str, int], wanted: set[int], over: asyncio.Event
+) -> None:
+    """What is wanted, as soon as it comes free, until it is over; each slot once."""
     desk, number = town.desk, 0
-    while len(rebooked) < load.due // 10:
+    while not over.is_set():
         async with desk.database.look() as connection:
-            free = await records.free_of_lot(connection, town.lot_id, load.slots, records.Lock.NONE)
-        fresh = [slot for slot in free if slot.slot_id not in rebooked.values()]
-        chosen = source.sample(fresh, min(AT_ONCE, len(fresh)))
+            free = await records.free_of_lot(connection, town.lot_id, MOST_SLOTS, records.Lock.NONE)
+        taken = {*rebooked.values()}
+        chosen = [slot for slot in free if slot.slot_id in wanted and slot.slot_id not in taken][:AT_ONCE]
         asked = [ReserveRequest(f"R {number + n}", slot=slot.identifier) for n, slot in enumerate(chosen)]
         number += len(asked)
         told = await asyncio.gather(*(reserve(desk, one) for one in asked), return_exceptions=True)

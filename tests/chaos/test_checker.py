@@ -42,7 +42,8 @@ def test_a_404_while_a_slot_was_free_is_found_among_thousands(lost_share: float)
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     made = true_history(seed, 5_000, SLOTS, lost_share)
-    stays = Bookings(made.operations, made.in_sql).by_slot
+    bookings = Bookings(made.operations, made.in_sql)
+    stays = bookings.by_slot
     refused, holder = random.Random(seed).choice(
         [
             (one, stay)
@@ -53,6 +54,8 @@ def test_a_404_while_a_slot_was_free_is_found_among_thousands(lost_share: float)
             if stay.certain_from_s < one.called_s and stay.certain_until_s > one.answered_s
             # Whose end was not answered may have been there still.
             if not any(other is not stay and other.possible_until_s >= one.called_s for other in stays[slot])
+            # So may one who never heard that the slot is theirs.
+            if not any(slot in lost.fitting and lost.called_s <= one.answered_s for lost in bookings.loose)
         ]
     )
     # One of those who were in the way was never there.

@@ -44,7 +44,7 @@ async def test_a_slot_is_found_on_the_map_and_booked_by_keys_alone(visitors: Vis
     await page.wait_for_url("**/bookings/*")
     await expect(page.locator("h1")).to_have_text(name)
 
-    passed = await tab_to(page, "summary")
+    passed = await tab_to(page, "release-summary")
     assert passed.count("map") <= 1
     await page.keyboard.press("Enter")
     await tab_to(page, "release-button")

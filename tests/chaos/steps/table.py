@@ -133,6 +133,12 @@ MOVE = Step(
 )
 NOTE_OUTBOX = Step("note the outbox", "a row until Redis has heard of it", f"{_RECORDS}:_note", _SQL)
 READ_THE_BOOKING = Step("read the booking", "whose slot that is now", f"{_RECORDS}:active_by_id", _SQL)
+LOOK_WHO_WAITS = Step(
+    "look who waits",
+    "for a slot of that lot; nobody, here",
+    "app.bookings.waiting_records:lots_with_line",
+    _SQL,
+)
 PRICE_OF_BOOKING = Step(
     "price of the booking", "the one that it was made at", "app.bookings.round:Round.price_of", _SQL
 )
@@ -244,6 +250,7 @@ UNRESERVE = Protocol(
         *_HEAD,
         LOCK_BY_NAME,
         READ_THE_BOOKING,
+        LOOK_WHO_WAITS,
         MOVE,
         NOTE_OUTBOX,
         PRICE_OF_BOOKING,

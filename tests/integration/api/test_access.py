@@ -89,7 +89,7 @@ async def test_a_wrong_secret_leads_to_no_booking(client: AsyncClient) -> None:
             continue
         for method in sorted((route.methods or set()) - {"HEAD"}):
             for one in wrong:
-                answer = await client.request(method, address(route, token=one))
+                answer = await client.request(method, address(route, token=one), data={"until": "23:00"})
                 problem(answer, 404)
                 assert "HKR" not in answer.text
     assert (await client.get("/parking")).json()["slotDetails"][0]["status"] == "reserved"
