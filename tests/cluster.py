@@ -1,7 +1,9 @@
 """A Redis Cluster of three primaries and three replicas out of the embedded server, on loopback."""
 
 import asyncio
+import random
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -12,17 +14,22 @@ from time import monotonic
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from app.launch import embedded_redis
-from tests.integration.launch.run_process import free_port
 
 PRIMARIES, SLOTS = 3, 16_384
 # A server that is silent for so long is taken to have failed.
 NODE_TIMEOUT_MS = 1_000
 WITHIN_S = 30.0
 _POLL_S = 0.05
+# So often other ports are tried where somebody has taken those of a server before it could.
+_STARTS = 5
+# Below those that connections are given: one of theirs would keep a server from starting again.
+_PORTS = range(20_000, 30_000)
 
 
 @dataclass
@@ -36,7 +43,9 @@ class Node:
     client: Redis = field(init=False)
 
     def __post_init__(self) -> None:
-        self.client = Redis(port=self.port, decode_responses=True, socket_timeout=5)
+        # Who asks again and again need not be helped; a server that has ended is no answer.
+        retry = Retry(NoBackoff(), 0)
+        self.client = Redis(port=self.port, decode_responses=True, socket_timeout=5, retry=retry)
 
     def start(self) -> None:
         """Starts it; what it knew of the cluster is in its folder."""
@@ -49,6 +58,8 @@ class Node:
             "cluster-port": self.bus_port,
             "cluster-node-timeout": NODE_TIMEOUT_MS,
             "cluster-require-full-coverage": "no",
+            # A replica that comes back need not wait for others that may want the same.
+            "repl-diskless-sync-delay": 0,
             "appendonly": "no",
             "save": "",
             "logfile": self.folder / "redis.log",
@@ -56,11 +67,35 @@ class Node:
         words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
         self.process = subprocess.Popen([str(embedded_redis.binary()), *words], stdin=subprocess.DEVNULL)
 
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def kill(self) -> None:
         """``kill -9``."""
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+
+    async def end(self) -> None:
+        """Ends it for good."""
+        await self.client.aclose()
+        if self.is_running:
+            self.kill()
+
+    async def until_it_answers(self) -> bool:
+        """False where the process has ended; another one may answer on its port."""
+        assert self.process is not None
+        deadline_s = monotonic() + WITHIN_S
+        while self.is_running:
+            try:
+                if (await self.client.info("server"))["process_id"] == self.process.pid:
+                    return True
+            except (RedisError, OSError):
+                pass
+            assert monotonic() < deadline_s, f"not within {WITHIN_S:.0f} s: {self.port} answers"
+            await asyncio.sleep(_POLL_S)
+        return False
 
     async def call(self, *words: object) -> Any:
         """What it answers to a command."""
@@ -82,14 +117,18 @@ class Cluster:
         """Returns when every server runs, all agree, and each primary has a replica that follows it."""
 
         async def is_whole() -> bool:
-            views = []
+            followed, owners = set(), []
             for node in self.nodes:
                 info = await node.client.info("replication")
-                linked = info["role"] == "master" or info.get("master_link_status") == "up"
-                state = str(await node.client.cluster("info"))
-                views.append(linked and "'cluster_state': 'ok'" in state)
-            primaries = await self.primaries()
-            return all(views) and len(primaries) == PRIMARIES
+                if info["role"] == "slave":
+                    if info["master_link_status"] != "up":
+                        return False
+                    followed.add(int(info["master_port"]))
+                if "'cluster_state': 'ok'" not in str(await node.client.cluster("info")):
+                    return False
+                owners.append(_owners(await node.call("CLUSTER", "SLOTS")))
+            agreed = all(one == owners[0] for one in owners)
+            return agreed and len(followed) == PRIMARIES and {*owners[0].values()} == followed
 
         await until(is_whole, "the cluster is whole")
 
@@ -115,14 +154,14 @@ class Cluster:
     async def replica_of(self, primary: Node) -> Node:
         """One that follows this primary."""
         for node in self.nodes:
-            if node.process is not None and node.process.poll() is None:
+            if node.is_running:
                 info = await node.client.info("replication")
                 if info["role"] == "slave" and int(info["master_port"]) == primary.port:
                     return node
         raise AssertionError("it has no replica")
 
-    async def move_slot(self, slot: int, target: Node) -> None:
-        """Moves one hash slot with its keys, as an operator's tool does."""
+    async def move_slot(self, slot: int, target: Node, keys_at_once: int = 100) -> None:
+        """Moves one hash slot with its keys, so many at once, as an operator's tool does."""
         source = next(
             node
             for shard in await target.call("CLUSTER", "SLOTS")
@@ -135,7 +174,7 @@ class Cluster:
         source_id, target_id = await source.call("CLUSTER", "MYID"), await target.call("CLUSTER", "MYID")
         await target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
         await source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
-        while keys := await source.call("CLUSTER", "GETKEYSINSLOT", slot, 100):
+        while keys := await source.call("CLUSTER", "GETKEYSINSLOT", slot, keys_at_once):
             await source.call("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "REPLACE", "KEYS", *keys)
         for node in (target, source):
             await node.call("CLUSTER", "SETSLOT", slot, "NODE", target_id)
@@ -160,27 +199,43 @@ class Cluster:
 async def started_cluster() -> AsyncIterator[Cluster]:
     """A cluster that is whole; it ends with the block."""
     folder = Path(tempfile.mkdtemp(prefix="cluster-"))
-    nodes = [Node(free_port(), free_port(), folder / f"{number}") for number in range(2 * PRIMARIES)]
+    nodes: list[Node] = []
     try:
-        for node in nodes:
-            node.start()
+        while len(nodes) < 2 * PRIMARIES:
+            nodes.append(await started_node(folder / f"{len(nodes)}"))
         cluster = Cluster(nodes)
         await _join(nodes)
         await cluster.until_whole()
         yield cluster
     finally:
         for node in nodes:
-            await node.client.aclose()
-            if node.process is not None and node.process.poll() is None:
-                node.kill()
+            await node.end()
         shutil.rmtree(folder)
 
 
-async def _join(nodes: list[Node]) -> None:
-    async def all_answer() -> bool:
-        return all([await node.client.ping() for node in nodes])
+async def started_node(folder: Path, port: Callable[[], int] | None = None) -> Node:
+    """A server alone, with its data in ``folder``, on ports that ``port`` draws."""
+    draw = port or free_port
+    for _ in range(_STARTS):
+        node = Node(draw(), draw(), folder)
+        node.start()
+        if await node.until_it_answers():
+            return node
+        await node.end()
+        shutil.rmtree(folder)
+    raise AssertionError(f"no server of {_STARTS} got its ports")
 
-    await until(all_answer, "all servers answer")
+
+def free_port() -> int:
+    """One that nobody listens on now, nor is given to a connection later."""
+    while True:
+        port = random.choice(_PORTS)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+
+
+async def _join(nodes: list[Node]) -> None:
     for node in nodes[1:]:
         await node.call("CLUSTER", "MEET", "127.0.0.1", nodes[0].port, nodes[0].bus_port)
     for number, node in enumerate(nodes[:PRIMARIES]):
@@ -198,6 +253,11 @@ async def _join(nodes: list[Node]) -> None:
 
 async def _follows(replica: Node, primary: str) -> bool:
     return bool(await replica.call("CLUSTER", "REPLICATE", primary))
+
+
+def _owners(shards: list[Any]) -> dict[tuple[int, int], int]:
+    """The port of the primary by the first and last hash slot that it keeps."""
+    return {(int(first), int(last)): int(primary[1]) for first, last, primary, *_ in shards}
 
 
 async def until(holds: Callable[[], Any], what: str, within_s: float = WITHIN_S) -> None:

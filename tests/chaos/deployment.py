@@ -57,17 +57,19 @@ class Shape:
 
 
 class Deployment:
-    """The processes by their names: ``redis``, ``postgresql``, ``status``, ``bookings``, ``web-1`` …"""
+    """The processes by their names: ``redis`` and ``postgresql`` where they are its own, ``status``,
+    ``bookings``, ``web-1`` …
+    """
 
     def __init__(self, folder: Path, base: Base, shape: Shape) -> None:
         self.folder = folder
         self.base = base
         self.ports = {f"web-{number}": free_port() for number in range(1, shape.webs + 1)}
         # What whoever looks at the deployment from outside uses: the servers themselves.
-        self.settings = _settings(folder, base.url, embedded_redis_url(folder))
+        self.settings = _settings(folder, base.url, base.redis_url or embedded_redis_url(folder))
         self._shape = shape
         # In the order in which they have to come up.
-        servers = {"redis": self._redis()}
+        servers = {} if base.redis_url else {"redis": self._redis()}
         if base.server is not None:
             servers["postgresql"] = base.server
         webs = {name: self._web(name, port) for name, port in self.ports.items()}
@@ -88,10 +90,10 @@ class Deployment:
 
     async def ready(self) -> None:
         """Returns when every part is ready. A web process that found no SQL is started again."""
-        for process in self.processes.values():
+        for name, process in self.processes.items():
             if not process.is_running:
                 process.start()
-            if process is self["redis"] or process is self.base.server:
+            if name in ("redis", "postgresql"):
                 await process.until_ready()
         for process in self.processes.values():
             await process.until_ready()
@@ -126,7 +128,7 @@ class Deployment:
         serves: Callable[[], Awaitable[bool]],
     ) -> Process:
         shape, log = self._shape, self.folder / f"{name}.log"
-        redis_url = shape.redis_url or embedded_redis_url(self.folder)
+        redis_url = shape.redis_url or self.settings.redis_url
         settings = _settings(self.folder, shape.database_url or self.base.url, redis_url, port)
         env = settings.as_environment()
         if more := shape.environment.get(name):
@@ -148,14 +150,15 @@ def _settings(folder: Path, database_url: str, redis_url: str, port: int = 8000)
 
 @asynccontextmanager
 async def deployed(folder: Path, base: Base, shape: Shape) -> AsyncIterator[Deployment]:
-    """A deployment whose Redis runs; the rest is started by the caller, and everything but SQL is ended."""
+    """A deployment whose Redis runs. The rest is started by the caller, and everything but SQL is ended."""
     deployment = Deployment(folder, base, shape)
     with ExitStack() as stack:
         for name, process in deployment.processes.items():
             if name != "postgresql":
                 stack.callback(_kill, process)
-        deployment["redis"].start()
-        await deployment["redis"].until_ready()
+        if redis := deployment.processes.get("redis"):
+            redis.start()
+            await redis.until_ready()
         yield deployment
 
 

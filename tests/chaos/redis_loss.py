@@ -72,7 +72,7 @@ async def lose_redis(region: Region, history: History, seed: str, pace: Pace) ->
     # A 5xx, or no answer at all.
     unknown = [one.answer for one in history.operations if one.answer.outcome is Outcome.UNKNOWN]
     lost.found += [Violation("failed answer", answer.refusal) for answer in unknown]
-    lost.found += await _compared(region, history.operations, pace.gives_up_after_s)
+    lost.found += await compared(region, history.operations, pace.gives_up_after_s)
     return lost
 
 
@@ -101,19 +101,24 @@ async def _whole_after(region: Region, stream: Stream, fault: str, gives_up_afte
         epoch = await epoch_of(region.redis)
         if epoch in ("", before):
             return ["no new epoch has begun"]
-        found = []
-        for number, screen in region.screens.items():
-            slots = await read_slots(region.desk.database, region.lot_id(number))
-            if screen.epoch != epoch:
-                found.append(f"lot {number}: {screen.epoch} is not {epoch}")
-            found += [f"lot {number}: {one}" for one in screen_differences(screen.shown, slots)]
-        return found
+        return await viewer_differences(region, epoch)
 
     await until_none(differences, gives_up_after_s, f"viewers see the truth after Redis was {fault}")
     return monotonic() - began_s
 
 
-async def _compared(region: Region, operations: list[Operation], within_s: float) -> list[Violation]:
+async def viewer_differences(region: Region, epoch: str) -> list[str]:
+    """Where a viewer shows another state than SQL has, or one of another epoch."""
+    found = []
+    for number, screen in region.screens.items():
+        slots = await read_slots(region.desk.database, region.lot_id(number))
+        if screen.epoch != epoch:
+            found.append(f"lot {number}: {screen.epoch} is not {epoch}")
+        found += [f"lot {number}: {one}" for one in screen_differences(screen.shown, slots)]
+    return found
+
+
+async def compared(region: Region, operations: list[Operation], within_s: float) -> list[Violation]:
     """What is wrong with the answers, with SQL, and with Redis in any lot, now that nobody books."""
     running_ones, ended = await read_bookings(region.desk.database)
     bookings = Bookings(operations, (*running_ones, *ended))

@@ -25,9 +25,11 @@ from app.bookings.reserve import reserve
 from app.bookings.results import Released, Reserved
 from app.bookings.unreserve import unreserve
 from app.core.clock import SystemClock
+from app.core.cluster import Topology
 from app.core.db import Database
 from app.core.errors import Problem
 from app.core.ids import new_id
+from app.live.channels import Reader, Readers
 from app.payments.queries import price_in_force
 from app.settings import Settings
 from app.slots.layout import Layout
@@ -74,6 +76,33 @@ def serve_without_guard() -> None:
 
     records.guards = any_state
     records.slots_by_name = seemingly_free
+    serve()
+
+
+def serve_from_old_topology() -> None:
+    """Which server of a cluster keeps what is asked once, and believed for good."""
+    read = Topology.read
+
+    async def read_once(topology: Topology) -> None:
+        if not topology.primaries:
+            await read(topology)
+        topology.is_known = True
+
+    Topology.read = read_once  # type: ignore[method-assign]
+    serve()
+
+
+def serve_listening_where_it_was() -> None:
+    """A lot's changes are listened for where they were published first, whoever keeps it now."""
+    placed = Readers._placed
+
+    async def placed_once(readers: Readers, lot_id: int) -> Reader | None:
+        owner = readers._owners.get(lot_id)
+        if owner is not None and owner in readers._readers:
+            return readers._readers[owner][0]
+        return await placed(readers, lot_id)
+
+    Readers._placed = placed_once  # type: ignore[method-assign]
     serve()
 
 

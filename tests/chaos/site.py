@@ -28,12 +28,16 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Base:
-    """An empty database with the newest schema. ``server`` is a process where it is one of its own."""
+    """An empty database with the newest schema. ``server`` is a process where it is one of its own.
+
+    ``redis_url``: of a Redis that is there already; without it a deployment starts one.
+    """
 
     kind: Kind
     url: str
     server: Process | None = None
     socket: Path | None = None
+    redis_url: str | None = None
 
 
 class Site:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import ClusterDownError
 from sqlalchemy import func, select
 
 from app.bookings.records import HISTORY, RESERVATION
+from app.core.cluster import Cluster
 from app.core.db import Database
 from app.slots.models import STATE_CODES, Slot, SlotState, State, StatusOutbox, public_code
 from app.slots.packed import RECORD
@@ -155,15 +157,15 @@ async def redis_differences(redis: Redis, lot_id: int, slots: Sequence[TrueSlot]
 
     A slot with a lease may be in its free set or not.
     """
-    pipeline = redis.pipeline(transaction=True)
-    pipeline.get("lotline:epoch")
+    epoch = (await epoch_of(redis)).encode()
+    pipeline = (await _keeper(redis, lot_id)).pipeline(transaction=True)
     pipeline.hgetall(f"lot:{{{lot_id}}}:meta")
     pipeline.get(f"lot:{{{lot_id}}}:slots")
     pipeline.zrange(f"lot:{{{lot_id}}}:leases", 0, -1)
     classes = sorted({slot.class_number for slot in slots})
     for number in classes:
         pipeline.get(f"lot:{{{lot_id}}}:free:{number}")
-    epoch, meta, stored, leases, *bitmaps = await pipeline.execute()
+    meta, stored, leases, *bitmaps = await pipeline.execute()
     if not epoch or not meta.get(b"epoch") == meta.get(b"built") == epoch:
         return [f"not built in the epoch {epoch!r}: {meta}"]
     records = list(RECORD.iter_unpack(stored or b""))
@@ -181,6 +183,17 @@ async def redis_differences(redis: Redis, lot_id: int, slots: Sequence[TrueSlot]
             if slot.rank not in leased and (slot.rank in ranks) != is_free:
                 differences.append(f"{slot.identifier}: in free set {number}, SQL has {slot.state}")
     return differences
+
+
+async def _keeper(redis: Redis, lot_id: int) -> Redis:
+    """A client of the very server that has what is known of the lot."""
+    if not isinstance(redis, Cluster):
+        return redis
+    await redis.topology.read()
+    owner = redis.topology.owner(f"lot:{{{lot_id}}}:meta")
+    if owner is None:
+        raise ClusterDownError(f"nobody keeps lot {lot_id}")
+    return redis.topology.client(owner)
 
 
 def _ranks(bitmap: bytes) -> set[int]:

@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from redis.crc import key_slot
@@ -26,7 +28,7 @@ from app.slots.pictures import StatusPictures
 from app.slots.rebuild import rebuild_all
 from app.slots.status import Status
 from tests import servers
-from tests.cluster import Cluster, started_cluster
+from tests.cluster import Cluster, free_port, started_cluster, started_node
 from tests.conftest import as_settings_have_it
 from tests.integration.lots import lot_plan, open_lot
 from tests.integration.slots.working import is_true, until, worker
@@ -165,3 +167,16 @@ async def test_bookings_and_viewers_outlive_whatever_the_servers_of_a_cluster_do
             assert made > 0
             took_s = await until(all_agree)
             print(f"{happens.__name__}: {made} bookings meanwhile, all agreed {took_s:.2f} s after it")
+
+
+async def test_a_server_whose_port_somebody_has_taken_meanwhile_gets_another_one(tmp_path: Path) -> None:
+    with socket.socket() as somebody:
+        somebody.bind(("127.0.0.1", 0))
+        somebody.listen()
+        taken: int = somebody.getsockname()[1]
+        # Of the first two the own one is taken, of the next two the one for the other servers.
+        drawn = iter([taken, free_port(), free_port(), taken, free_port(), free_port()])
+        node = await started_node(tmp_path / "node", lambda: next(drawn))
+    assert node.is_running
+    assert list(drawn) == []
+    await node.end()
