@@ -33,6 +33,7 @@ _ASYNC_DRIVERS = {
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
 # Any of a cluster's servers; the others are asked of these.
 CLUSTER_SCHEME = "redis+cluster"
+DEFAULT_REDIS_PORT = 6379
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _AUTHORITY = re.compile(r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^/?]+\]|[^/:?]+)?(?::(?P<port>[^/?]*))?")
 _ROOT = Path(__file__).resolve().parents[1]
@@ -218,18 +219,29 @@ def _sqlite_url(driver: str, rest: str, problems: list[str]) -> str:
 def cluster_addresses(url: str) -> list[tuple[str, int]]:
     """The servers that the URL of a cluster names, ``redis+cluster://host:port,host:port``.
 
-    ValueError where it is none.
+    ValueError, with what is wrong, where it is none; what it holds is not repeated.
     """
     scheme, _, rest = url.partition("://")
-    if scheme != CLUSTER_SCHEME or not rest:
-        raise ValueError(url)
-    found = []
-    for one in rest.rstrip("/").split(","):
-        parts = urlsplit(f"//{one}")
-        if not parts.hostname or parts.path or parts.username is not None:
-            raise ValueError(url)
-        found.append((parts.hostname, parts.port or 6379))
-    return found
+    if scheme != CLUSTER_SCHEME:
+        raise ValueError(f"must begin with {CLUSTER_SCHEME}://")
+    return [_cluster_address(one) for one in rest.removesuffix("/").split(",")]
+
+
+def _cluster_address(text: str) -> tuple[str, int]:
+    if "@" in text:
+        raise ValueError("may hold no user and no password")
+    if any(sign in text for sign in "/?#"):
+        raise ValueError("may hold nothing but servers: a cluster has no databases")
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname, DEFAULT_REDIS_PORT if parts.port is None else parts.port
+    except ValueError:
+        raise ValueError("has a port that is no number from 1 to 65535, or an address that is none") from None
+    if port == 0:
+        raise ValueError("has a port that is no number from 1 to 65535, or an address that is none")
+    if not host:
+        raise ValueError("must name a server before and after each comma")
+    return host, port
 
 
 def _redis_url(given: Mapping[str, str], data_dir: Path, problems: list[str]) -> str:
@@ -237,9 +249,9 @@ def _redis_url(given: Mapping[str, str], data_dir: Path, problems: list[str]) ->
     if text.startswith(f"{CLUSTER_SCHEME}:"):
         try:
             cluster_addresses(text)
-        except ValueError:
+        except ValueError as error:
             problems.append(
-                "REDIS_URL of a cluster must name some of its servers, as in "
+                f"REDIS_URL of a cluster {error}. It must name some of its servers, as in "
                 "redis+cluster://host:6379,other:6379."
             )
         return text

@@ -117,7 +117,7 @@ class Cluster:
         """Returns when every server runs, all agree, and each primary has a replica that follows it."""
 
         async def is_whole() -> bool:
-            followed, owners = set(), []
+            followed = set()
             for node in self.nodes:
                 info = await node.client.info("replication")
                 if info["role"] == "slave":
@@ -126,9 +126,8 @@ class Cluster:
                     followed.add(int(info["master_port"]))
                 if "'cluster_state': 'ok'" not in str(await node.client.cluster("info")):
                     return False
-                owners.append(_owners(await node.call("CLUSTER", "SLOTS")))
-            agreed = all(one == owners[0] for one in owners)
-            return agreed and len(followed) == PRIMARIES and {*owners[0].values()} == followed
+            primaries = {node.port for node in await self.primaries()}
+            return primaries == followed and len(followed) == PRIMARIES and await self._agree()
 
         await until(is_whole, "the cluster is whole")
 
@@ -176,8 +175,16 @@ class Cluster:
         await source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
         while keys := await source.call("CLUSTER", "GETKEYSINSLOT", slot, keys_at_once):
             await source.call("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "REPLACE", "KEYS", *keys)
-        for node in (target, source):
+        # Told only by one another, a third one might hear of a later move first, and never believe this one.
+        others = [node for node in await self.primaries() if node not in (target, source)]
+        for node in (target, source, *others):
             await node.call("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+        await until(self._agree, f"all servers know who keeps {slot}")
+
+    async def _agree(self) -> bool:
+        """Whether all servers tell the same of who keeps what, and since which of their elections."""
+        views = [_primaries(await node.client.cluster("nodes")) for node in self.nodes]
+        return all(view == views[0] for view in views)
 
     async def fail_over(self, primary: Node) -> Node:
         """A planned failover: its replica takes over; returns that one."""
@@ -255,9 +262,10 @@ async def _follows(replica: Node, primary: str) -> bool:
     return bool(await replica.call("CLUSTER", "REPLICATE", primary))
 
 
-def _owners(shards: list[Any]) -> dict[tuple[int, int], int]:
-    """The port of the primary by the first and last hash slot that it keeps."""
-    return {(int(first), int(last)): int(primary[1]) for first, last, primary, *_ in shards}
+def _primaries(nodes: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Each primary with the number of its election and the hash slots that it keeps."""
+    found = (one for one in nodes.values() if "master" in one["flags"])
+    return sorted((one["node_id"], str(one["epoch"]), str(one["slots"])) for one in found)
 
 
 async def until(holds: Callable[[], Any], what: str, within_s: float = WITHIN_S) -> None:

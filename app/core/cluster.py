@@ -105,11 +105,9 @@ class Cluster(Redis):
                 self.topology.doubt()
                 raise ClusterDownError(f"nobody keeps {key} now")
             try:
-                return await self.topology.client(owner).execute_command(*args, **options)  # type: ignore[no-untyped-call]
+                return await self._send(owner, args, options)
             except MovedError:
                 self.topology.doubt()
-            except AskError as error:
-                return await self._ask((error.host, int(error.port)), args, options)
             except TryAgainError:
                 await asyncio.sleep(TRIES_AGAIN_S)
             except (RedisError, OSError, TimeoutError) as error:
@@ -117,6 +115,12 @@ class Cluster(Redis):
                     self.topology.doubt()
                 raise
         raise ClusterDownError(f"{key} is on its way")
+
+    async def _send(self, address: Address, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        try:
+            return await self.topology.client(address).execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        except AskError as error:
+            return await self._ask((error.host, int(error.port)), args, options)
 
     async def _ask(self, address: Address, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
         """Of a key that is on its way, as its old server said; the word for it takes the same connection."""

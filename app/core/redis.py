@@ -48,8 +48,13 @@ def connect(url: str) -> Redis:
     hears of a fault at once and decides.
     """
     if url.startswith(f"{CLUSTER_SCHEME}:"):
-        return Cluster(cluster_addresses(url), lambda address: _client(f"redis://{address[0]}:{address[1]}"))
+        return Cluster(cluster_addresses(url), lambda address: _client(_url(*address)))
     return _client(url)
+
+
+def _url(host: str, port: int) -> str:
+    """Of one server of a cluster, which may be named by an IPv6 address."""
+    return f"redis://[{host}]:{port}" if ":" in host else f"redis://{host}:{port}"
 
 
 def _client(url: str) -> Redis:

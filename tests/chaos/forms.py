@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from tests.chaos import broken, expiries, race, redis_loss, replies, trials
+from tests.chaos import broken, cluster, expiries, race, redis_loss, replies, trials
 from tests.chaos.broken import Variant
 from tests.chaos.figures import Figures
 from tests.chaos.site import Kind
@@ -146,6 +146,31 @@ def _redis_loss_form(kind: Kind, lots: int, within_s: float, goal: int, least_s:
     )
 
 
+def _cluster_form(within_s: float) -> Form:
+    return Form(
+        name="cluster",
+        title="a Redis Cluster of 3 + 3: a primary killed, a planned failover, hash slots moved, "
+        f"at {cluster.REQUESTS_PER_S:.0f} requests/s, {cluster.LOTS * cluster.LOT_SLOTS:,} slots",
+        kind=POSTGRESQL,
+        promise="0 answers 5xx, 0 overlaps, 0 lost, 0 false “full”; viewers equal SQL "
+        f"{within_s:.0f} s after the cluster is whole at most",
+        counted="faults",
+        goal=30,
+        least_s=60,
+        slice_s=180,
+        run=partial(trials.shake_cluster, within_s),
+        tells=lambda sums: (
+            f"{sums['faults']:.0f} faults ("
+            + ", ".join(f"{fault} {sums[f'{fault} faults']:.0f}" for fault in cluster.FAULTS)
+            + f": {sums['moved slots']:,.0f} hash slots) during {sums['operations']:,.0f} requests, "
+            f"{sums['failed']:.0f} of them failed; a replica took over after {sums['taken over']:.1f} s at "
+            "most; viewers true at most "
+            + ", ".join(f"{sums[fault]:.1f} s after it was whole, {fault}" for fault in cluster.FAULTS)
+            + f"; a change shown then after {sums['heard']:.2f} s at most"
+        ),
+    )
+
+
 def _expiries_form(kind: Kind) -> Form:
     return Form(
         name="expiries",
@@ -226,6 +251,7 @@ FORMS = (
     _replies_form(POSTGRESQL, _OF_SQL, trials.lose_replies_of_sql),
     *(_redis_loss_form(kind, lots=20, within_s=5, goal=30, least_s=60) for kind in Kind),
     *(_redis_loss_form(kind, lots=2_000, within_s=60, goal=6, least_s=240) for kind in Kind),
+    _cluster_form(within_s=5),
     *(_expiries_form(kind) for kind in Kind),
     *(_model_form(kind) for kind in Kind),
     _CLOCKS,

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.chaos import broken, clocks, expiries, kills, race, redis_loss, replies
+from tests.chaos import broken, clocks, cluster, expiries, kills, race, redis_loss, replies
 from tests.chaos.broken import Variant, race_until_caught
 from tests.chaos.checker import Violation
 from tests.chaos.clocks import run_with_wrong_clocks, wrong_clocks
+from tests.chaos.cluster import opened_on_cluster, shake
 from tests.chaos.deployment import Shape
 from tests.chaos.history import Action, History, Outcome
 from tests.chaos.kills import kill_again_and_again
@@ -128,6 +129,34 @@ async def lose_all_of_redis(kind: Kind, lots: int, within_s: float, trial: Trial
         "failed": sum(one.answer.outcome is Outcome.UNKNOWN for one in answers),
     }
     return Result(lost.found, sums, lost.whole_after_s)
+
+
+async def shake_cluster(within_s: float, trial: Trial) -> Result:
+    kind = Kind.POSTGRESQL
+    pace = Pace(cluster.REQUESTS_PER_S, calm_s=2.0, within_s=within_s, gives_up_after_s=4 * within_s)
+    async with (
+        trial.site.base(kind, trial.folder) as base,
+        opened_on_cluster(
+            base,
+            trial.folder,
+            Shape(webs=kind.webs),
+            cluster.LOTS,
+            cluster.LOT_SLOTS,
+            cluster.WATCHED,
+            cluster.BUSY,
+        ) as (region, servers),
+    ):
+        shaken = await shake(region, servers, trial.history, trial.seed, pace, trial.seconds)
+    answers = trial.history.operations
+    sums = {
+        "faults": shaken.faults.total(),
+        "moved slots": shaken.moved,
+        "operations": len(answers),
+        "failed": sum(one.answer.outcome is Outcome.UNKNOWN for one in answers),
+    }
+    sums |= {f"{fault} faults": times for fault, times in shaken.faults.items()}
+    most = {**shaken.shown_after_s, "heard": shaken.heard_after_s, "taken over": shaken.taken_over_after_s}
+    return Result(shaken.found, sums, most)
 
 
 async def end_at_once(kind: Kind, trial: Trial) -> Result:

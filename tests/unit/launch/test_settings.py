@@ -2,7 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import SOCKET_PATH_LIMIT_BYTES, Settings, SettingsError, embedded_redis_socket
+from app.settings import (
+    SOCKET_PATH_LIMIT_BYTES,
+    Settings,
+    SettingsError,
+    cluster_addresses,
+    embedded_redis_socket,
+)
 
 
 def settings(**env: str) -> Settings:
@@ -76,6 +82,48 @@ def test_a_database_url_is_given_the_async_driver(given: str, taken: str) -> Non
 def test_a_redis_of_ones_own_is_not_the_embedded_one(url: str) -> None:
     found = settings(REDIS_URL=url)
     assert (found.redis_url, found.redis_is_embedded) == (url, False)
+
+
+@pytest.mark.parametrize(
+    ("url", "addresses"),
+    [
+        ("redis+cluster://a:1,b:2", [("a", 1), ("b", 2)]),
+        ("redis+cluster://a", [("a", 6379)]),
+        (
+            "redis+cluster://db-1.example.org:7000,10.0.0.7:7001/",
+            [("db-1.example.org", 7000), ("10.0.0.7", 7001)],
+        ),
+        ("redis+cluster://[::1]:7000,[2001:db8::2]", [("::1", 7000), ("2001:db8::2", 6379)]),
+    ],
+)
+def test_a_cluster_is_named_by_some_of_its_servers(url: str, addresses: list[tuple[str, int]]) -> None:
+    found = settings(REDIS_URL=url)
+    assert (found.redis_url, found.redis_is_embedded) == (url, False)
+    assert cluster_addresses(found.redis_url) == addresses
+
+
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        ("redis+cluster:a:1", "must begin with redis\\+cluster://"),
+        ("redis+cluster://", "must name a server"),
+        ("redis+cluster://a:1,", "must name a server"),
+        ("redis+cluster://,a:1", "must name a server"),
+        ("redis+cluster://:1", "must name a server"),
+        ("redis+cluster://a:0", "has a port"),
+        ("redis+cluster://a:65536", "has a port"),
+        ("redis+cluster://a:b", "has a port"),
+        ("redis+cluster://a:1:2", "has a port"),
+        ("redis+cluster://[::1", "an address that is none"),
+        ("redis+cluster://a:1/0", "a cluster has no databases"),
+        ("redis+cluster://a:1?x=1", "a cluster has no databases"),
+        ("redis+cluster://u:secret@a:1,b:2", "no user and no password"),
+    ],
+)
+def test_a_cluster_that_is_wrongly_named_is_refused_with_what_is_wrong(url: str, wrong: str) -> None:
+    with pytest.raises(SettingsError, match=f"^REDIS_URL of a cluster .*{wrong}.*as in redis") as caught:
+        settings(REDIS_URL=url)
+    assert "secret" not in str(caught.value)
 
 
 def test_every_wrong_variable_is_named_at_once() -> None:
