@@ -29,7 +29,7 @@ from tests.chaos.running import running
 from tests.chaos.site import Base
 from tests.chaos.stream import Stream
 from tests.chaos.truth import epoch_of, read_slots
-from tests.chaos.waiting import until_none
+from tests.chaos.waiting import TooLate, until_none
 from tests.cluster import Cluster, started_cluster
 
 FAULTS = ("killed", "failed over", "moved")
@@ -84,7 +84,10 @@ async def shake(
     shaking = _Shaking(region, cluster, stream, random.Random(seed), pace, shaken)
     async with running(stream.run()) as sending:
         while not shaken.found and (not shaken.faults or monotonic() < until_s):
-            await shaking.one_round(faults)
+            try:
+                await shaking.one_round(faults)
+            except TooLate as late:
+                shaken.found.append(Violation("never shown", str(late)))
         stream.end()
         await sending
     # A 5xx, or no answer at all.
@@ -184,11 +187,11 @@ class _Shaking:
         wanted = Wanted(name, name, lot=place.lot, slot=slot.identifier)
         asked = Asked(0, Action.RESERVE, name, name, place.fitting(wanted))
         held = await self.stream.history.record(asked, counter.reserve(wanted))
-        await until_none(partial(shows, taken=True), self.pace.gives_up_after_s, f"{name} is shown")
+        what = f"{name} is shown in lot {number}, {held}"
+        await until_none(partial(shows, taken=True), self.pace.gives_up_after_s, what)
         began_s, key = monotonic(), f"{name} leaves"
         asked = Asked(0, Action.UNRESERVE, key, name, frozenset({held.slot}), held.reservation)
-        await self.stream.history.record(asked, counter.unreserve(name, held.slot, key))
-        await until_none(
-            partial(shows, taken=False), self.pace.gives_up_after_s, f"{name} is shown to be gone"
-        )
+        left = await self.stream.history.record(asked, counter.unreserve(name, held.slot, key))
+        what = f"{name} is shown to have left lot {number}, {left}"
+        await until_none(partial(shows, taken=False), self.pace.gives_up_after_s, what)
         return monotonic() - began_s
