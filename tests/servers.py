@@ -75,6 +75,8 @@ class PostgreSQLData:
             initdb = [str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust"]
             _checked([*prefix, *initdb, "-E", "UTF8", "--locale=C", "--no-sync"], place, lines.fileno(), log)
         options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={place}"]
+        # The history of a race is told by the instants at which its transactions were committed.
+        options += ["-c", "track_commit_timestamp=on"]
         self.command = [*prefix, str(binaries / "postgres"), "-D", str(data), *options]
 
     @property

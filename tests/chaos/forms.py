@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from tests.chaos import broken, cluster, expiries, race, redis_loss, replies, trials
+from tests.chaos import broken, cluster, expiries, life, race, redis_loss, replies, trials
 from tests.chaos.broken import Variant
 from tests.chaos.figures import Figures
 from tests.chaos.site import Kind
@@ -87,6 +87,47 @@ def _broken_form(kind: Kind, variant: Variant) -> Form:
 
 def _times(count: float) -> str:
     return "once" if count == 1 else f"{count:.0f} times"
+
+
+_LIFE = Form(
+    name="life",
+    title=f"all of a booking's life on a Redis Cluster of 3 + 3: {life.LARGE.clients} drivers, "
+    f"{life.LARGE.browsers} browsers that hold and wait, {life.LARGE.attendants} attendants, "
+    f"{life.LARGE.slots} slots",
+    kind=POSTGRESQL,
+    promise="100,000 operations with expiries, holds, a waiting list, closes, moves: 0 overlaps, 0 lost, "
+    "0 false “full”, nothing expired early, no held slot lost",
+    counted="operations",
+    goal=100_000,
+    least_s=30,
+    slice_s=240,
+    run=trials.live_on_cluster,
+    tells=lambda sums: (
+        f"{sums['operations']:,.0f} operations of drivers, {sums['all taken']:,.0f} of them 404; "
+        f"{sums['ended: no-show']:,.0f} no-shows; {sums['held']:,.0f} slots held, {sums['confirmed']:,.0f} "
+        f"confirmed and {sums['did not answer']:,.0f} not answered; "
+        f"{sums['left the line']:,.0f} left the line; "
+        f"{sums['check_in']:,.0f} check-ins, {sums['close'] + sums['close_when_free']:,.0f} closed, "
+        f"{sums['open']:,.0f} opened, {sums['move']:,.0f} moved, the lot closed {_times(sums['shut'])}; "
+        f"all agreed after {sums['settled']:.1f} s at most"
+    ),
+)
+
+
+def _life_broken_form(variant: life.Variant) -> Form:
+    return Form(
+        name="life-broken",
+        title=f"the same, broken: {variant.name}",
+        kind=POSTGRESQL,
+        promise="must be caught, each time",
+        counted="caught",
+        goal=10,
+        least_s=15,
+        slice_s=15,
+        run=partial(trials.live_broken, variant),
+        tells=lambda sums: f"caught {_times(sums['caught'])} in {sums['operations']:,.0f} operations",
+        violations="times not",
+    )
 
 
 def _kills_form(kind: Kind) -> Form:
@@ -252,6 +293,8 @@ FORMS = (
     *(_redis_loss_form(kind, lots=20, within_s=5, goal=30, least_s=60) for kind in Kind),
     *(_redis_loss_form(kind, lots=2_000, within_s=60, goal=6, least_s=240) for kind in Kind),
     _cluster_form(within_s=5),
+    _LIFE,
+    *(_life_broken_form(variant) for variant in life.VARIANTS),
     *(_expiries_form(kind) for kind in Kind),
     *(_model_form(kind) for kind in Kind),
     _CLOCKS,

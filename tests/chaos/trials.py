@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.chaos import broken, clocks, cluster, expiries, kills, race, redis_loss, replies
+from tests.chaos import broken, clocks, cluster, expiries, kills, life, race, redis_loss, replies
 from tests.chaos.broken import Variant, race_until_caught
 from tests.chaos.checker import Violation
 from tests.chaos.clocks import run_with_wrong_clocks, wrong_clocks
@@ -64,6 +64,34 @@ async def race_for_slots(kind: Kind, trial: Trial) -> Result:
     if share < LEAST_FULL and sums["operations"] >= A_RACE:
         few.append(Violation("hardly a race", f"only {share:.0%} found the lot full"))
     return Result([*raced.found, *few], sums, {"settled": raced.settled_s})
+
+
+async def live_on_cluster(trial: Trial) -> Result:
+    shape = Shape(webs=3, serve=life.serve_short_holds, end=life.end_short_holds)
+    async with (
+        trial.site.base(Kind.POSTGRESQL, trial.folder) as base,
+        life.opened_on_cluster(base, trial.folder, shape, life.LARGE) as town,
+    ):
+        lived = await life.live(town, trial.history, trial.seed, life.LARGE, NO_END, trial.seconds)
+    sums = {
+        "operations": len(trial.history.operations),
+        "all taken": trial.history.count(Action.RESERVE, Outcome.REFUSED, "all-taken"),
+        **{name: lived.did[name] for name in life.TOLD},
+    }
+    return Result(lived.found, sums, {"settled": lived.settled_s})
+
+
+async def live_broken(variant: life.Variant, trial: Trial) -> Result:
+    shape = Shape(webs=2, serve=variant.serve, end=variant.end)
+    async with (
+        trial.site.base(Kind.POSTGRESQL, trial.folder) as base,
+        life.opened_on_cluster(base, trial.folder, shape, life.SMALL) as town,
+    ):
+        lived = await life.live(town, trial.history, trial.seed, life.SMALL, NO_END, trial.seconds)
+    kinds = {violation.kind for violation in lived.found}
+    missed = [] if variant.kinds <= kinds else [Violation("not caught", f"{variant.name}: only {kinds}")]
+    sums = {"caught": float(not missed), "operations": len(trial.history.operations)}
+    return Result(missed, sums)
 
 
 async def race_broken(kind: Kind, variant: Variant, trial: Trial) -> Result:
