@@ -13,8 +13,9 @@ from app.attendant import views
 from app.bookings import problems, records
 from app.bookings import queries as bookings
 from app.bookings.desk import Desk
-from app.bookings.models import Reservation
+from app.bookings.models import Hold, Reservation
 from app.bookings.reserve import nearest_like
+from app.bookings.waiting_records import hold_of_slot
 from app.core import words
 from app.core.db import SqlAway
 from app.core.ids import new_id
@@ -33,8 +34,10 @@ from app.slots.projections import count
 
 MOST_LOTS, MOST_HITS, MOST_TASKS, MOST_ARRIVALS, MOST_EVENTS = 50, 8, 20, 10, 20
 SOON = timedelta(minutes=30)
+# So long before a slot is lost somebody may look whether the car stands there.
+SOON_LOST = timedelta(minutes=5)
 Part = TypeVar("Part")
-_WHAT = {"reserved": "Reserved", "arrived": "Arrived", "left": "Left", "moved": "Moved"}
+_WHAT = {"reserved": "Reserved", "arrived": "Arrived", "left": "Left", "moved": "Moved", "no-show": "No-show"}
 
 
 async def home(request: Request) -> views.HomePage:
@@ -146,11 +149,12 @@ async def results(request: Request, layout: Layout, typed: str) -> views.Results
 
 
 async def todo(request: Request, layout: Layout) -> views.Todo:
-    """Overstays, the longest first."""
+    """Overstays, the longest first, then who has not arrived and soon loses the slot."""
     desk, zone = part(request, Desk), layout.lot.time_zone
     async with desk.database.look() as connection:
         now = await desk.database.now(connection)
         late = await bookings.overdue(connection, layout.lot_id, now, MOST_TASKS)
+        awaited = await bookings.awaited(connection, layout.lot_id, now, SOON_LOST, MOST_TASKS - len(late))
         owed = [await _owed(connection, one.reservation, now) for one in late if one.reservation]
     tasks = []
     for one, owes in zip(late, owed, strict=True):
@@ -166,7 +170,21 @@ async def todo(request: Request, layout: Layout) -> views.Todo:
                 tone="danger",
             )
         )
-    return views.Todo(tuple(tasks))
+    return views.Todo((*tasks, *(_awaited(layout, one, zone, now) for one in awaited)))
+
+
+def _awaited(layout: Layout, one: bookings.Seen, zone: str, now: datetime) -> views.Task:
+    assert one.reservation is not None
+    assert one.reservation.arrive_by is not None
+    left = one.reservation.arrive_by - now
+    return views.Task(
+        slot=one.slot,
+        position=layout.by_name[one.slot].position,
+        plate=one.entity,
+        urgency=f"{words.span(left)} left" if left > timedelta(0) else "no-show",
+        note=f"Not here yet, the slot is kept until {words.clock(one.reservation.arrive_by, zone, now)}",
+        url=views.slot_url(layout.lot.code, one.slot),
+    )
 
 
 async def arriving(request: Request, layout: Layout) -> views.Arriving:
@@ -244,8 +262,9 @@ async def _slot_panel(request: Request, layout: Layout, slot: LaidSlot, **said: 
             # Deleted a moment ago.
             raise problems.no_such_slot(slot.identifier)
         state, version, reservation = found.state, found.version, found.reservation
-        held = await bookings.booking(connection, reservation) if reservation else None
-        running = held.running if held else None
+        booking = await bookings.booking(connection, reservation) if reservation else None
+        running = booking.running if booking else None
+        hold = await hold_of_slot(connection, slot.id) if state is State.HELD else None
         owes = await _owed(connection, running, now) if running else None
         day = await _day(connection, layout, slot, running, now)
     over = _over(running, now)
@@ -257,13 +276,13 @@ async def _slot_panel(request: Request, layout: Layout, slot: LaidSlot, **said: 
         position=slot.position,
         area=slot.area_code,
         state="reserved" if state is State.HELD else state.value,  # type: ignore[arg-type]
-        facts=_facts(running, zone, now) if running else (),
+        facts=_facts(running, zone, now) if running else _held_facts(hold, zone),
         actions=_actions(found, layout),
         closing=found.closing,
         day=day,
         idempotency_key=new_id(),
         version=version,
-        reservation=reservation or "",
+        reservation=running.id if running else "",
         away=False,
         tag=", ".join(filter(None, [running.entity_given if running else "", over])),
         alert=over,
@@ -309,12 +328,23 @@ def _actions(now: bookings.SlotNow, layout: Layout) -> tuple[views.Action, ...]:
     return actions[now.state]
 
 
+def _held_facts(hold: Hold | None, zone: str) -> tuple[views.Fact, ...]:
+    if hold is None:
+        return ()
+    return (
+        views.Fact("Held for", "a driver who is choosing"),
+        views.Fact("Held until", words.clock_s(hold.until, zone)),
+    )
+
+
 def _facts(running: Reservation, zone: str, now: datetime) -> tuple[views.Fact, ...]:
     facts = [views.Fact("Plate", running.entity_given)]
     if running.arrived_at:
         facts.append(views.Fact("Arrived", words.clock(running.arrived_at, zone, now)))
     elif running.expected_at > running.created_at:
         facts.append(views.Fact("Comes at", words.clock(running.expected_at, zone, now)))
+    if running.arrive_by:
+        facts.append(views.Fact("Kept until", words.clock(running.arrive_by, zone, now)))
     facts.append(views.Fact("Billed from", words.clock(running.start_at, zone, now)))
     if running.until:
         facts.append(views.Fact("Booked until", words.clock(running.until, zone, now)))
@@ -382,7 +412,7 @@ def _hit(layout: Layout, one: bookings.Seen, typed: str) -> views.Hit:
 
 def _detail(one: bookings.Happened) -> str:
     how = {"browser": "phone or browser", "attendant": "at the desk"}.get(one.source, "")
-    if one.what == "left":
+    if one.what in ("left", "no-show"):
         amount = Money(one.amount_minor or 0, one.currency or "")
         return f"{one.entity}, {amount.text() if one.amount_minor else 'nothing to pay'}"
     if one.what == "moved":

@@ -8,7 +8,7 @@ from sqlalchemy import func, literal, null, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.bookings.entity import as_compared
-from app.bookings.models import Reservation, ReservationHistory, ReservationMove
+from app.bookings.models import Ending, Reservation, ReservationHistory, ReservationMove
 from app.bookings.records import HISTORY, RESERVATION, active, ended
 from app.slots.models import Slot, SlotState, State
 
@@ -55,7 +55,7 @@ class SlotNow:
 
 @dataclass(frozen=True)
 class Happened:
-    """Something that happened at a slot: ``reserved``, ``arrived``, ``moved`` or ``left``."""
+    """Something that happened at a slot: ``reserved``, ``arrived``, ``moved``, ``left`` or ``no-show``."""
 
     at: datetime
     what: str
@@ -128,6 +128,14 @@ async def arriving(
     return await _running(connection, conditions, RESERVATION.c.expected_at, limit)
 
 
+async def awaited(
+    connection: AsyncConnection, lot_id: int, now: datetime, within: timedelta, limit: int
+) -> list[Seen]:
+    """Bookings whose time for arriving runs out soon, the next first."""
+    conditions = [RESERVATION.c.lot_id == lot_id, RESERVATION.c.arrive_by <= now + within]
+    return await _running(connection, conditions, RESERVATION.c.arrive_by, limit)
+
+
 async def just_now(connection: AsyncConnection, lot_id: int, limit: int) -> list[Happened]:
     """What happened last in a lot, newest first."""
 
@@ -158,7 +166,8 @@ async def just_now(connection: AsyncConnection, lot_id: int, limit: int) -> list
             when=RESERVATION.c.arrived_at.is_distinct_from(RESERVATION.c.created_at),
         ),
         part(RESERVATION, RESERVATION.c.arrived_at, "arrived", fee=False),
-        part(HISTORY, HISTORY.c.ended_at, "left", fee=True),
+        part(HISTORY, HISTORY.c.ended_at, "left", fee=True, when=HISTORY.c.ending != Ending.NO_SHOW),
+        part(HISTORY, HISTORY.c.ended_at, "no-show", fee=True, when=HISTORY.c.ending == Ending.NO_SHOW),
     ]
     found = []
     for one in parts:

@@ -46,6 +46,12 @@ async def hold_of(connection: AsyncConnection, browser: str) -> Hold | None:
     return None if row is None else Hold(**row)
 
 
+async def hold_of_slot(connection: AsyncConnection, slot_id: int) -> Hold | None:
+    """What keeps this slot."""
+    row = (await connection.execute(select(HOLD).where(HOLD.c.slot_id == slot_id))).mappings().one_or_none()
+    return None if row is None else Hold(**row)
+
+
 async def holds_at(connection: AsyncConnection, address: str) -> int:
     """How many slots are held for browsers at this address."""
     count = await connection.execute(select(func.count()).where(HOLD.c.address == address))

@@ -2,15 +2,22 @@
 
 import asyncio
 import re
+from datetime import timedelta
 
 import pytest_asyncio
 from httpx2 import AsyncClient, Response
+from sqlalchemy import update
 
 from app.accounts.models import Role
 from app.accounts.service import create_account, create_link
 from app.bookings.desk import Desk
+from app.bookings.expire import end_no_shows
+from app.bookings.hold import Visitor, hold
+from app.bookings.records import RESERVATION
+from app.slots.models import Lot
 from tests.integration.api.calls import RESERVE, put_slots
 
+_LOT = Lot.__table__  # type: ignore[attr-defined]
 SLOT = "/attendant/lots/here/slots/s0"
 WORKS = "/attendant/lots/here/works"
 BY_HTMX = {"HX-Request": "true", "HX-Request-Type": "partial"}
@@ -185,3 +192,44 @@ async def test_a_lot_is_closed_and_opened_and_its_wall_says_so(attendant: AsyncC
     assert opened.status_code == 200
     assert "Here is open." in opened.text
     assert await status_of(attendant, "s0") == "free"
+
+
+async def awaits(desk: Desk, grace_s: int) -> None:
+    """From now on who does not arrive in time loses the slot."""
+    async with desk.database.unit_of_work() as connection:
+        await connection.execute(update(_LOT).values(check_in_required=True, arrival_grace_s=grace_s))
+
+
+async def test_who_soon_loses_the_slot_is_in_the_queue_and_a_no_show_in_the_feed(
+    attendant: AsyncClient,
+) -> None:
+    desk: Desk = attendant.desk  # type: ignore[attr-defined]
+    await awaits(desk, grace_s=280)
+    booked = await attendant.post(RESERVE, json={"entityIdentifier": "A 1", "slot": "s0"})
+    assert booked.status_code == 200
+    todo = (await attendant.get("/attendant/lots/here/todo")).text
+    assert "4 min left" in todo
+    assert "Not here yet" in todo
+    assert "Kept until" in (await attendant.get(SLOT, headers=BY_HTMX)).text
+    async with desk.database.unit_of_work() as connection:
+        now = await desk.database.now(connection)
+        await connection.execute(update(RESERVATION).values(arrive_by=now - timedelta(seconds=1)))
+    assert ">no-show<" in (await attendant.get("/attendant/lots/here/todo")).text
+    assert await end_no_shows(desk) == 1
+    assert "Nothing to do" in (await attendant.get("/attendant/lots/here/todo")).text
+    happened = (await attendant.get("/attendant/lots/here/just-now")).text
+    assert "No-show" in happened
+    assert "Left" not in happened
+
+
+async def test_who_has_time_to_arrive_is_not_in_the_queue(attendant: AsyncClient) -> None:
+    await awaits(attendant.desk, grace_s=900)  # type: ignore[attr-defined]
+    await attendant.post(RESERVE, json={"entityIdentifier": "A 1", "slot": "s0"})
+    assert "Nothing to do" in (await attendant.get("/attendant/lots/here/todo")).text
+
+
+async def test_a_slot_that_is_held_says_for_whom_and_until_when(attendant: AsyncClient) -> None:
+    assert await hold(attendant.desk, "s0", Visitor("browser", "address")) is not None  # type: ignore[attr-defined]
+    panel = (await attendant.get(SLOT, headers=BY_HTMX)).text
+    assert "a driver who is choosing" in panel
+    assert "Held until" in panel
