@@ -182,7 +182,7 @@ def _awaited(layout: Layout, one: bookings.Seen, zone: str, now: datetime) -> vi
         position=layout.by_name[one.slot].position,
         plate=one.entity,
         urgency=f"{words.span(left)} left" if left > timedelta(0) else "no-show",
-        note=f"Not here yet, the slot is kept until {words.clock(one.reservation.arrive_by, zone, now)}",
+        note=f"Not here yet, kept until {words.clock(one.reservation.arrive_by, zone, now)}",
         url=views.slot_url(layout.lot.code, one.slot),
     )
 

@@ -22,7 +22,7 @@ from app.driver.views import (
 )
 from app.payments.fees import Price, fee
 from app.slots.layout import LaidSlot, Layout
-from app.slots.models import STATES, State, public_code
+from app.slots.models import STATES, Lot, State, public_code
 
 FIELDS = {"entityIdentifier": "entity", "time": "start_at", "until": "minutes", "slot": "slot"}
 DURATIONS = ("30", "60", "120", "240", "other")
@@ -283,18 +283,24 @@ def book(
         minutes=Field(choices.minutes, errors.get("minutes", "")),
         until_text=words.clock(chosen.until, lot.time_zone, now) if chosen.until else "",
         total=total,
-        after=_after(chosen, begins, lot.time_zone, now),
+        after=_after(chosen, begins, lot, now),
         tried=choices.tried,
     )
     return Panel(kind="book", slot=_slot(layout, slot, price), form=form, notice=notice)
 
 
-def _after(chosen: Times, begins: datetime, time_zone: str, now: datetime) -> str:
-    """What happens next: for a later start, from when it is held and from when it costs."""
+def _after(chosen: Times, begins: datetime, lot: Lot, now: datetime) -> str:
+    """What happens next: by when to be there, and of a later start from when it costs."""
+    grace = timedelta(seconds=lot.arrival_grace_s)
     if chosen.start is None or begins <= now:
+        if lot.check_in_required:
+            return f"Yours at once. Check in when you are there, within {words.span(grace)}, else it is lost."
         return "Yours at once, no account needed. The price is fixed when you leave."
-    free_until = words.clock(begins, time_zone, now)
-    return f"Held for you from now on, billed from {free_until}. Free to cancel until then."
+    free_until = words.clock(begins, lot.time_zone, now)
+    held = f"Held for you from now on, billed from {free_until}. Free to cancel until then."
+    if not lot.check_in_required:
+        return held
+    return f"{held} Check in by {words.clock(chosen.start + grace, lot.time_zone, now)}, else it is lost."
 
 
 def _slot(layout: Layout, slot: LaidSlot, price: Price | None) -> PanelSlot:

@@ -82,6 +82,10 @@ class Installation:
         assert path is not None
         return self.base + path
 
+    async def require_check_in(self, lot: str, within_min: int) -> None:
+        """Who has not arrived by then loses the slot."""
+        await tasks.require_check_in(self.settings, lot, within_min)
+
     def states_in_sql(self, lot: str) -> list[str]:
         """The public state of every slot of the lot, by position, as the truth has it."""
         query = """SELECT slot.position, slot_state.state FROM slot_state JOIN slot ON slot.id = slot_id

@@ -12,6 +12,7 @@ from tests.e2e.rest import Rest, new_plate
 from tests.e2e.visitors import Visitors
 
 FULL_LOT = "herrick-west"
+AWAITED_LOT = "gate-house"
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,11 @@ async def prepare_tour(visitors: Visitors, rest: Rest, lotline: Installation) ->
     await page.click("#do-walk-in")
     await page.wait_for_selector("#ask-release")
 
+    await rest.put(identifier=f"{AWAITED_LOT}-1", lot=AWAITED_LOT, name="G1", location="behind the gate")
+    await rest.put(identifier=f"{AWAITED_LOT}-2", lot=AWAITED_LOT, name="G2", location="behind the gate")
+    await lotline.require_check_in(AWAITED_LOT, within_min=4)
+    await rest.reserve(f"{AWAITED_LOT}-1", new_plate())
+
     await asyncio.sleep(later - time.time())
 
     free = (await rest.free_slot("D"))["name"]
@@ -77,15 +83,18 @@ async def prepare_tour(visitors: Visitors, rest: Rest, lotline: Installation) ->
         Place("lots, nothing found", "/?q=zzzz"),
         Place("lot", lot),
         Place("lot that is full", f"/lots/{FULL_LOT}"),
+        Place("line of a full lot", f"/lots/{FULL_LOT}", press="#wait-button"),
         Place("lot as a list", f"{lot}#slots-list"),
         Place("slot that is free", f"{lot}/slots/{free}"),
         Place("slot with another time", f"{lot}/slots/{free}?start=later&duration=other"),
         Place("slot with errors", f"{lot}/slots/{free}", press="#panel-submit"),
         Place("slot that is taken", f"{lot}/slots/{taken}"),
         Place("slot that is closed", f"{lot}/slots/{closed}"),
+        Place("slot that one has to check in at", f"/lots/{AWAITED_LOT}/slots/G2"),
         Place("my bookings", "/bookings"),
         Place("booking", booked[0]),
         Place("booking that asks", booked[0], press="#release > summary"),
+        Place("booking that is extended", booked[0], press="#extend > summary"),
         Place("booking that has ended", booked[1]),
         Place("wall", "/display/riverside"),
         Place("wall of a full lot", f"/display/{FULL_LOT}"),
@@ -106,6 +115,7 @@ async def prepare_tour(visitors: Visitors, rest: Rest, lotline: Installation) ->
         Place("desk, asking", f"{desk}/slots/{taken}", press="#ask-release"),
         Place("desk, closed slot", f"{desk}/slots/{closed}"),
         Place("desk, keys", desk, key="?"),
+        Place("desk, somebody awaited", f"/attendant/lots/{AWAITED_LOT}"),
     )
     return Tour(drivers + attendants, list(await page.context.cookies()))  # type: ignore[arg-type]
 
