@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,6 +97,10 @@ class Node:
             await asyncio.sleep(_POLL_S)
         return False
 
+    async def hand_over(self, target: "Node", keys: Sequence[str]) -> None:
+        """Keys of a hash slot that is on its way, all of them at one instant."""
+        await self.call("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "REPLACE", "KEYS", *keys)
+
     async def call(self, *words: object) -> Any:
         """What it answers to a command."""
         return await self.client.execute_command(*words)
@@ -170,16 +174,21 @@ class Cluster:
         )
         if source is target:
             return
-        source_id, target_id = await source.call("CLUSTER", "MYID"), await target.call("CLUSTER", "MYID")
-        await target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
-        await source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
+        await self.begin_to_move(slot, source, target)
         while keys := await source.call("CLUSTER", "GETKEYSINSLOT", slot, keys_at_once):
-            await source.call("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "REPLACE", "KEYS", *keys)
+            await source.hand_over(target, keys)
+        target_id = await target.call("CLUSTER", "MYID")
         # Told only by one another, a third one might hear of a later move first, and never believe this one.
         others = [node for node in await self.primaries() if node not in (target, source)]
         for node in (target, source, *others):
             await node.call("CLUSTER", "SETSLOT", slot, "NODE", target_id)
         await until(self._agree, f"all servers know who keeps {slot}")
+
+    async def begin_to_move(self, slot: int, source: Node, target: Node) -> None:
+        """From here on a key may be on either of them."""
+        source_id, target_id = await source.call("CLUSTER", "MYID"), await target.call("CLUSTER", "MYID")
+        await target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
+        await source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
 
     async def _agree(self) -> bool:
         """Whether all servers tell the same of who keeps what, and since which of their elections."""

@@ -14,9 +14,11 @@ import structlog
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import MovedError
 
 from app.core.cluster import Address, Cluster, Topology
 from app.core.redis import REDIS_IS_GONE
+from app.core.tasks import end_all
 
 log = structlog.get_logger()
 FIRST_RETRY_S = 0.1
@@ -149,7 +151,12 @@ class Reader:
     async def _listen(self, pubsub: PubSub) -> None:
         asked = False
         while True:
-            message = await pubsub.get_message(timeout=QUIET_S)
+            try:
+                message = await pubsub.get_message(timeout=QUIET_S)
+            except MovedError:
+                # One lot, which another server keeps now. The others are heard on.
+                self._on_fault()
+                continue
             if message is None:
                 if asked:
                     raise RedisConnectionError(f"not a word for {2 * QUIET_S:.0f} s")
@@ -264,5 +271,4 @@ class Readers:
 
     async def _end(self, address: Address) -> None:
         _, task = self._readers.pop(address)
-        task.cancel()
-        await asyncio.wait({task})
+        await end_all([task])

@@ -24,9 +24,10 @@ from app.live.channels import lot_channel
 from app.live.hub import Hub
 from app.slots.layout import Layouts
 from app.slots.models import STATE_CODES, SlotState, State
+from app.slots.packed import RECORD
 from app.slots.pictures import StatusPictures
 from app.slots.rebuild import rebuild_all
-from app.slots.status import Status
+from app.slots.status import LotKey, Status
 from tests import servers
 from tests.cluster import Cluster, free_port, started_cluster, started_node
 from tests.conftest import as_settings_have_it
@@ -167,6 +168,38 @@ async def test_bookings_and_viewers_outlive_whatever_the_servers_of_a_cluster_do
             assert made > 0
             took_s = await until(all_agree)
             print(f"{happens.__name__}: {made} bookings meanwhile, all agreed {took_s:.2f} s after it")
+
+
+async def test_a_change_that_comes_while_a_lot_is_torn_apart_reaches_viewers_when_it_is_whole(
+    cluster: Cluster, postgresql: str
+) -> None:
+    async with opened(postgresql, cluster.url) as (desk, hub), worker(postgresql, cluster.url):
+        lot = await open_lot(desk, lot_plan("torn", slots=SLOTS))
+        key, lot_id = LotKey(lot.id or 0, lot.order_version), lot.id or 0
+        slot = key_slot(lot_channel(lot_id).encode())
+
+        async def agrees() -> bool:
+            return await shown_as_sql_has_it(desk, hub, [lot_id])
+
+        await until(agrees)
+        # Somebody is about to book, so that all keys that the scripts name are there.
+        (proposed,) = await desk.status.propose(key, [[1]], 1)
+        here = await cluster.owner(lot_channel(lot_id))
+        there = next(one for one in await cluster.primaries() if one is not here)
+        await cluster.begin_to_move(slot, here, there)
+        await here.hand_over(there, [f"lot:{{{lot_id}}}:free:{proposed.class_number}"])
+        await reserve(desk, ReserveRequest("P", slot="torn-A6"))
+
+        async def half_is_done() -> bool:
+            """The record says reserved; the free set, which is elsewhere, could not be written."""
+            state = await here.call(
+                "BITFIELD_RO", f"lot:{{{lot_id}}}:slots", "GET", "u8", (5 * RECORD.size + 6) * 8
+            )
+            return bool(state == [STATE_CODES[State.RESERVED]])
+
+        await until(half_is_done)
+        await cluster.move_slot(slot, there)
+        await until(agrees)
 
 
 async def test_a_server_whose_port_somebody_has_taken_meanwhile_gets_another_one(tmp_path: Path) -> None:
