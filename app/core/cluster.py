@@ -15,10 +15,14 @@ from redis.asyncio import Redis
 from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError, TryAgainError
 
+from app.core.clock import monotonic_s
+
 Address = tuple[str, int]
 # A key may be on its way from one server to another one: so often it is looked for.
 TRIES = 10
 TRIES_AGAIN_S = 0.02
+# While no epoch is in force each request asks, and it takes two questions to each server.
+LIFE_HOLDS_S = 0.05
 _SCRIPTS = ("EVALSHA", "EVAL")
 
 
@@ -93,6 +97,8 @@ class Cluster(Redis):
     def __init__(self, first: Sequence[Address], client_of: Callable[[Address], Redis]) -> None:
         super().__init__(host=first[0][0], port=first[0][1])
         self.topology = Topology(first, client_of)
+        self._living: asyncio.Future[str] | None = None
+        self._living_until_s = 0.0
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """What the key's server answers. RedisError where nobody keeps it just now, or it does not answer."""
@@ -135,8 +141,22 @@ class Cluster(Redis):
     async def life(self) -> str:
         """Names the life of what all primaries store: another one after a restart or failover of any.
 
-        RedisError where one of them does not answer.
+        What it was less than ``LIFE_HOLDS_S`` ago. RedisError where one of them does not answer.
         """
+        if self._living is None or (self._living.done() and monotonic_s() >= self._living_until_s):
+            self._living = asyncio.ensure_future(self._read_life())
+            self._living.add_done_callback(self._has_read_life)
+        return await asyncio.shield(self._living)
+
+    def _has_read_life(self, living: "asyncio.Future[str]") -> None:
+        self._living_until_s = monotonic_s() + LIFE_HOLDS_S
+        if living.cancelled():
+            self._living = None
+        else:
+            # Whoever waits is told; where nobody does, nobody needs it.
+            living.exception()
+
+    async def _read_life(self) -> str:
         for _ in range(2):
             if not self.topology.is_known:
                 await self.topology.read()

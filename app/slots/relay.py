@@ -67,6 +67,9 @@ async def relay_once(database: Database, status: Status, older_than_s: float) ->
             await relay_slots(database, status, lot_id, set(slots.values()))
         except (NotBuilt, OtherOrder) as reason:
             log.info("status.left_for_later", lot=lot_id, reason=type(reason).__name__)
+            if type(reason) is NotBuilt and await status.is_built():
+                # One server of a cluster has lost what it had: a worker looks at all lots.
+                await status.forget_built()
         except (SqlAway, *REDIS_IS_GONE):
             raise
         except Exception as fault:

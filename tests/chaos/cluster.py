@@ -37,7 +37,7 @@ LOTS, LOT_SLOTS, WATCHED, BUSY = 20, 500, 10, 20
 # Of a lot's keys, so that some are here and others there while requests for it come in.
 KEYS_AT_ONCE = (1, 2, 3, 100)
 # A change that nobody publishes to a viewer is shown by the numbers that are asked for every two seconds.
-HEARD_WITHIN_S = 1.0
+HEARD_WITHIN_S = 1.5
 
 
 @dataclass

@@ -22,12 +22,13 @@ from app.core.db import Database
 from app.core.redis import REDIS_IS_GONE, connect
 from app.live.channels import lot_channel
 from app.live.hub import Hub
+from app.slots.epochs import EPOCH_KEY
 from app.slots.layout import Layouts
 from app.slots.models import STATE_CODES, SlotState, State
 from app.slots.packed import RECORD
 from app.slots.pictures import StatusPictures
 from app.slots.rebuild import rebuild_all
-from app.slots.status import LotKey, Status
+from app.slots.status import BUILT_KEY, LotKey, Status
 from tests import servers
 from tests.cluster import Cluster, free_port, started_cluster, started_node
 from tests.conftest import as_settings_have_it
@@ -200,6 +201,28 @@ async def test_a_change_that_comes_while_a_lot_is_torn_apart_reaches_viewers_whe
         await until(half_is_done)
         await cluster.move_slot(slot, there)
         await until(agrees)
+
+
+async def test_what_one_server_has_lost_is_built_again_while_the_epoch_goes_on(
+    cluster: Cluster, postgresql: str
+) -> None:
+    async with opened(postgresql, cluster.url) as (desk, hub), worker(postgresql, cluster.url):
+        ids = {}
+        for number in range(LOTS):
+            lot = await open_lot(desk, lot_plan(f"lot{number}", slots=SLOTS))
+            ids[lot.id or 0] = lot.code
+
+        async def agree() -> bool:
+            return await shown_as_sql_has_it(desk, hub, list(ids))
+
+        await until(agree)
+        epoch = await desk.status.epoch(fresh=True)
+        others = [await cluster.owner(EPOCH_KEY), await cluster.owner(BUILT_KEY)]
+        lost = [lot for lot in ids if await cluster.owner(lot_channel(lot)) not in others]
+        await (await cluster.owner(lot_channel(lost[0]))).call("FLUSHALL")
+        await reserve(desk, ReserveRequest("P", lot=ids[lost[0]]))
+        await until(agree)
+        assert await desk.status.epoch(fresh=True) == epoch
 
 
 async def test_a_server_whose_port_somebody_has_taken_meanwhile_gets_another_one(tmp_path: Path) -> None:

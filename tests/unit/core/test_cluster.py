@@ -1,5 +1,6 @@
 """Who keeps what in a cluster, and whose life it is, out of what its servers say."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError,
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from app.core import cluster as cluster_module
-from app.core.cluster import TRIES, Address, Cluster, Topology
+from app.core.cluster import LIFE_HOLDS_S, TRIES, Address, Cluster, Topology
 
 A, B, C = ("10.0.0.1", 7001), ("10.0.0.2", 7002), ("10.0.0.3", 7003)
 KEY = "lot:{1}:meta"
@@ -53,6 +54,7 @@ class Server:
         self.shards: Any = []
         self.answers = list(answers)
         self.asked: list[tuple[Any, ...]] = []
+        self.infos = 0
         self.told = {"server": {"run_id": "r"}, "replication": {"role": "master", "master_replid": "x"}}
 
     async def execute_command(self, *args: Any, **_: Any) -> Any:
@@ -62,6 +64,7 @@ class Server:
         return self._said(self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])
 
     async def info(self, section: str) -> Any:
+        self.infos += 1
         return self._said(self.told[section])
 
     def pipeline(self, transaction: bool) -> "Pipeline":
@@ -209,8 +212,9 @@ async def test_nothing_is_sent_twice_where_a_server_may_have_done_it(
 
 
 async def test_the_life_is_another_one_when_any_primary_is(
-    servers: dict[Address, Server], connected: Callable[..., Cluster]
+    servers: dict[Address, Server], connected: Callable[..., Cluster], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(cluster_module, "LIFE_HOLDS_S", 0.0)
     servers[B].told["server"] = {"run_id": "s"}
     servers[C].told["server"] = {"run_id": "t"}
     redis = connected(A)
@@ -229,8 +233,9 @@ async def test_the_life_is_another_one_when_any_primary_is(
 
 
 async def test_the_life_stays_where_only_hash_slots_move(
-    servers: dict[Address, Server], connected: Callable[..., Cluster]
+    servers: dict[Address, Server], connected: Callable[..., Cluster], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(cluster_module, "LIFE_HOLDS_S", 0.0)
     redis = connected(A)
     first = await redis.life()
     for server in servers.values():
@@ -245,3 +250,18 @@ async def test_while_a_primary_is_away_nobody_knows_the_life(
     servers[B].told["server"] = RedisConnectionError("gone")  # type: ignore[assignment]
     with pytest.raises(RedisError):
         await connected(A).life()
+
+
+async def test_many_who_ask_for_the_life_at_once_ask_the_servers_once(
+    servers: dict[Address, Server], connected: Callable[..., Cluster], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 100.0
+    monkeypatch.setattr(cluster_module, "monotonic_s", lambda: now_s)
+    redis = connected(A)
+    lives = await asyncio.gather(*(redis.life() for _ in range(9)))
+    assert len({*lives}) == 1
+    assert await redis.life() == lives[0]
+    assert servers[A].infos == servers[B].infos == 2
+    now_s += LIFE_HOLDS_S
+    servers[B].told["server"] = {"run_id": "u"}
+    assert await redis.life() != lives[0]
