@@ -23,6 +23,8 @@ TRIES = 10
 TRIES_AGAIN_S = 0.02
 # While no epoch is in force each request asks, and it takes two questions to each server.
 LIFE_HOLDS_S = 0.05
+# Where one lot has moved others may have as well.
+READ_AGAIN_S = 1.0
 _SCRIPTS = ("EVALSHA", "EVAL")
 
 
@@ -34,6 +36,8 @@ class Topology:
         self._client_of = client_of
         self._clients: dict[Address, Redis] = {}
         self._ranges: list[tuple[int, int, Address]] = []
+        self._moved: dict[int, Address] = {}
+        self._read_at_s = float("-inf")
         self._reading: asyncio.Future[None] | None = None
         self.is_known = False
 
@@ -45,6 +49,8 @@ class Topology:
     def owner(self, key: str) -> Address | None:
         """The server that keeps this key, or receives what is published under it, if one does."""
         slot = key_slot(key.encode())
+        if slot in self._moved:
+            return self._moved[slot]
         return next((address for first, last, address in self._ranges if first <= slot <= last), None)
 
     def client(self, address: Address) -> Redis:
@@ -56,6 +62,12 @@ class Topology:
     def doubt(self) -> None:
         """Something was not where it was thought to be: it is asked anew before the next use."""
         self.is_known = False
+
+    def moved(self, key: str, address: Address) -> None:
+        """The key's old server has said which one keeps it now; the others may not have heard of that yet."""
+        self._moved[key_slot(key.encode())] = address
+        if address not in self.primaries or monotonic_s() >= self._read_at_s + READ_AGAIN_S:
+            self.doubt()
 
     async def read(self) -> None:
         """Asks one server after the other until one answers; who comes meanwhile shares the answer.
@@ -87,6 +99,8 @@ class Topology:
                 last = error
                 continue
             self._ranges, self.is_known = list(_ranges(told)), True
+            self._moved.clear()
+            self._read_at_s = monotonic_s()
             return
         raise last
 
@@ -112,8 +126,8 @@ class Cluster(Redis):
                 raise ClusterDownError(f"nobody keeps {key} now")
             try:
                 return await self._send(owner, args, options)
-            except MovedError:
-                self.topology.doubt()
+            except MovedError as error:
+                self.topology.moved(key, (error.host, int(error.port)))
             except TryAgainError:
                 await asyncio.sleep(TRIES_AGAIN_S)
             except (RedisError, OSError, TimeoutError) as error:
@@ -126,6 +140,9 @@ class Cluster(Redis):
         try:
             return await self.topology.client(address).execute_command(*args, **options)  # type: ignore[no-untyped-call]
         except AskError as error:
+            # To redis-py a key that has moved is one of those.
+            if isinstance(error, MovedError):
+                raise
             return await self._ask((error.host, int(error.port)), args, options)
 
     async def _ask(self, address: Address, args: Sequence[Any], options: Mapping[str, Any]) -> Any:

@@ -36,9 +36,10 @@ async def _or_spoiled(asked: Awaitable[Any]) -> Any:
 class Epochs:
     """The epoch as one process knows it.
 
-    It reads ``run id.replication id.incarnation.random``: the first two are the server's and change with
-    a restart or a failover, the third is SQL's (``accounts.incarnation``) and changes where SQL may have
-    lost commits. ``read_incarnation`` reads the third anew; without it the one given holds for ever.
+    It reads ``run id.replication id.incarnation.random``: the first two are the server's (of a cluster
+    ``cluster`` and a digest of all primaries) and change with a restart or a failover, the third is SQL's
+    (``accounts.incarnation``) and changes where SQL may have lost commits. ``read_incarnation`` reads the
+    third anew; without it the one given holds for ever.
     """
 
     def __init__(

@@ -172,6 +172,17 @@ async def test_a_key_that_has_moved_is_asked_for_where_it_is_now(
     assert len(servers[first].asked) == 1
 
 
+async def test_who_has_been_told_where_a_key_is_believes_it_before_the_others_know(
+    servers: dict[Address, Server], connected: Callable[..., Cluster]
+) -> None:
+    first, second = (A, B) if SLOT <= 8191 else (B, A)
+    servers[first].answers = [MovedError(f"{SLOT} {second[0]}:{second[1]}")]
+    redis = connected(A)
+    for _ in range(3):
+        assert await redis.get(KEY) == servers[second].answers[0]
+    assert len(servers[first].asked) == 1
+
+
 async def test_a_key_on_its_way_is_asked_for_once_where_it_goes(
     servers: dict[Address, Server], connected: Callable[..., Cluster]
 ) -> None:
