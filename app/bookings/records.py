@@ -1,6 +1,7 @@
 """The statements of a booking's transaction. Each change of a slot checks the state that it expects."""
 
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -8,14 +9,18 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Float,
     FromClause,
     Integer,
+    Select,
     SmallInteger,
     String,
     case,
+    cast,
     delete,
     func,
     insert,
+    literal,
     select,
     text,
     update,
@@ -25,7 +30,7 @@ from sqlalchemy.types import TypeEngine
 
 from app.bookings.models import Reservation, ReservationHistory, ReservationMove
 from app.core import db
-from app.slots.models import Area, Lot, Slot, SlotClass, SlotState, State, StatusOutbox
+from app.slots.models import Area, Lot, Slot, SlotClass, SlotState, State, StatusOutbox, kind_number
 
 RESERVATION = Reservation.__table__  # type: ignore[attr-defined]
 HISTORY = ReservationHistory.__table__  # type: ignore[attr-defined]
@@ -214,17 +219,48 @@ def _slot_row(row: Mapping[Any, Any]) -> SlotRow:
 async def lot_with_free(connection: AsyncConnection, class_filter: dict[str, Any]) -> int | None:
     """A lot that has a free slot of these classes, rather a standard than a premium one.
 
-    It stops at the first class that has one, so it costs no more where there are more lots.
+    It looks from a lot on that is chosen at random: those who come at once are not all sent to the same one.
     """
-    free = select(_STATE.c.slot_id).where(*_FREE_IN_CLASS).correlate(_CLASS).exists()
-    statement = _fitting(select(_CLASS.c.lot_id), class_filter).where(free)
-    for premium in (False, True):
-        if class_filter.get("premium") in (None, premium):
-            one = statement.where(_CLASS.c.premium.is_(premium)).limit(1)
-            found: int | None = (await connection.execute(one)).scalar_one_or_none()
-            if found is not None:
-                return found
+    if "area" in class_filter:
+        return await _lot_with_free_in_area(connection, class_filter)
+    for statement in _anywhere(
+        select(_STATE.c.lot_id).join(_LOT, _LOT.c.id == _STATE.c.lot_id), class_filter
+    ):
+        found: int | None = (await connection.execute(statement.limit(1))).scalar_one_or_none()
+        if found is not None:
+            return found
     return None
+
+
+def _anywhere(statement: Select[Any], class_filter: dict[str, Any]) -> Iterator[Select[Any]]:
+    """Free slots of open lots, kind by kind: of the lots from a random one on, then of those before it.
+
+    Each reads the partial index of free slots by kind in its order. So it costs no more where there are more
+    lots, however few of their slots are free.
+    """
+    share = literal(random.random(), Float())
+    first = select(cast(func.max(_LOT.c.id) * share, BigInteger)).scalar_subquery()
+    for kind in _kinds(class_filter):
+        free = statement.where(_STATE.c.kind == kind, _IS_FREE, _LOT.c.closed.is_(False))
+        for these in (_STATE.c.lot_id >= first, _STATE.c.lot_id < first):
+            yield free.where(these).order_by(_STATE.c.lot_id, _STATE.c.rank)
+
+
+def _kinds(class_filter: dict[str, Any]) -> list[int]:
+    """The numbers of the kinds that are wanted, standard before premium."""
+    return [
+        kind_number(**{**class_filter, "premium": premium})
+        for premium in (False, True)
+        if class_filter.get("premium") in (None, premium)
+    ]
+
+
+async def _lot_with_free_in_area(connection: AsyncConnection, class_filter: dict[str, Any]) -> int | None:
+    """As ``lot_with_free``, where a code of areas is asked for, whichever the lot: it looks at each class."""
+    free = select(_STATE.c.slot_id).where(*_FREE_IN_CLASS).correlate(_CLASS).exists()
+    statement = _fitting(select(_CLASS.c.lot_id), class_filter).where(free).order_by(_CLASS.c.premium)
+    found: int | None = (await connection.execute(statement.limit(1))).scalar_one_or_none()
+    return found
 
 
 async def free_slots(
@@ -238,12 +274,14 @@ async def free_slots(
     """Up to ``count`` free slots that are not in ``but``, standard ones first, the nearest class first.
 
     ``class_filter`` holds columns of ``slot_class`` and ``area``, a code. Each class is looked at by the
-    partial index of free slots: its first entry is the nearest.
+    partial index of free slots: its first entry is the nearest. Without a lot they may be of several.
     """
-    if lot_id is None:
+    if lot_id is None and "area" in class_filter:
         lot_id = await lot_with_free(connection, class_filter)
+        if lot_id is None:
+            return []
     if lot_id is None:
-        return []
+        return await _free_anywhere(connection, class_filter, count, but, lock)
     nearest = select(func.min(_STATE.c.rank)).where(*_FREE_IN_CLASS).correlate(_CLASS).scalar_subquery()
     kinds = _fitting(select(_CLASS.c.number, _CLASS.c.premium, nearest.label("nearest")), class_filter)
     rows = (await connection.execute(kinds.where(_CLASS.c.lot_id == lot_id))).all()
@@ -263,6 +301,18 @@ async def free_slots(
     return found
 
 
+async def _free_anywhere(
+    connection: AsyncConnection, class_filter: dict[str, Any], count: int, but: Sequence[int], lock: Lock
+) -> list[SlotRow]:
+    found: list[SlotRow] = []
+    for statement in _anywhere(_SLOT_ROW.where(_STATE.c.slot_id.not_in(but)), class_filter):
+        chosen = _locking(connection, statement.limit(count - len(found)), lock)
+        found += [_slot_row(row) for row in (await connection.execute(chosen)).mappings()]
+        if len(found) == count:
+            break
+    return found
+
+
 async def free_of_lot(connection: AsyncConnection, lot_id: int, count: int, lock: Lock) -> list[SlotRow]:
     """Up to ``count`` free slots of an open lot, of whatever class, the nearest first."""
     statement = _SLOT_ROW.where(_STATE.c.lot_id == lot_id, _IS_FREE, _LOT.c.closed.is_(False))
@@ -272,6 +322,11 @@ async def free_of_lot(connection: AsyncConnection, lot_id: int, count: int, lock
 
 async def any_free(connection: AsyncConnection, lot_id: int | None, class_filter: dict[str, Any]) -> bool:
     """Whether a slot is free in these classes, whoever holds its row."""
+    if lot_id is None and "area" not in class_filter:
+        # In one statement: what is true of one kind now and of another one later was perhaps never true.
+        anywhere = select(_STATE.c.slot_id).join(_LOT, _LOT.c.id == _STATE.c.lot_id)
+        anywhere = anywhere.where(_STATE.c.kind.in_(_kinds(class_filter)), _IS_FREE, _LOT.c.closed.is_(False))
+        return (await connection.execute(anywhere.limit(1))).first() is not None
     free = select(_STATE.c.slot_id).where(*_FREE_IN_CLASS)
     statement = _fitting(select(_CLASS.c.lot_id), class_filter).where(free.correlate(_CLASS).exists())
     if lot_id is not None:

@@ -60,6 +60,15 @@ def public_code(code: int) -> int:
     return STATE_CODES[State.RESERVED] if code == STATE_CODES[State.HELD] else code
 
 
+# Its place here is part of a number in SQL: new sizes come last.
+_SIZES = tuple(Size)
+
+
+def kind_number(size: str, *, premium: bool, accessible: bool, charging: bool) -> int:
+    """What a slot is, wherever it is, as one number, by which a free one is found over all lots."""
+    return _SIZES.index(Size(size)) * 8 + premium * 4 + accessible * 2 + charging
+
+
 def _words(values: type[StrEnum]) -> str:
     return ", ".join(f"'{value}'" for value in values)
 
@@ -172,12 +181,21 @@ class SlotState(SQLModel, table=True):
             sqlite_where=text("state = 'free'"),
             postgresql_where=text("state = 'free'"),
         ),
+        Index(
+            "slot_state_free_kind",
+            "kind",
+            "lot_id",
+            "rank",
+            sqlite_where=text("state = 'free'"),
+            postgresql_where=text("state = 'free'"),
+        ),
         Index("slot_state_lot", "lot_id"),
     )
 
     slot_id: int = Field(sa_column=Column(BigKey, ForeignKey("slot.id"), primary_key=True))
     lot_id: int = Field(sa_column=Column(BigKey, nullable=False))
     class_number: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    kind: int = Field(sa_column=Column(SmallInteger, nullable=False), description="see kind_number")
     rank: int
     state: str = Field(default=State.FREE, max_length=16)
     version: int = Field(default=1, sa_column=Column(BigInteger, nullable=False))

@@ -5,13 +5,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, insert, literal, select, update
+from sqlalchemy import Integer, and_, case, cast, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.errors import Problem
 from app.slots.forms import DEFAULT_AREA, DEFAULT_LOT, SlotForm
 from app.slots.importers.plan import CONTINUED_LOT_SLOTS, LotPlan
-from app.slots.models import Area, Lot, Size, Slot, SlotClass, SlotState, State, StatusOutbox
+from app.slots.models import (
+    Area,
+    Lot,
+    Size,
+    Slot,
+    SlotClass,
+    SlotState,
+    State,
+    StatusOutbox,
+    kind_number,
+)
 
 _LOT = Lot.__table__  # type: ignore[attr-defined]
 _AREA = Area.__table__  # type: ignore[attr-defined]
@@ -162,6 +172,7 @@ async def _create_slot(connection: AsyncConnection, form: SlotForm, now: datetim
             slot_id=slot_id,
             lot_id=lot.id,
             class_number=await _class_for(connection, lot, kind),
+            kind=_kind_number(kind),
             rank=position,
             state=State.CLOSED if lot.closed else State.FREE,
             version=1,
@@ -219,7 +230,7 @@ async def _reclassify(connection: AsyncConnection, lot: Lot, slot: Slot, kind: d
     changed = await connection.execute(
         update(_STATE)
         .where(_STATE.c.slot_id == slot.id, _STATE.c.state.in_((State.FREE, State.CLOSED)))
-        .values(class_number=number, version=_STATE.c.version + 1)
+        .values(class_number=number, kind=_kind_number(kind), version=_STATE.c.version + 1)
     )
     if changed.rowcount != 1:
         raise Problem(
@@ -228,6 +239,10 @@ async def _reclassify(connection: AsyncConnection, lot: Lot, slot: Slot, kind: d
             f"{slot.identifier} is taken",
             "Area, size, premium, accessible and charging can change when it is free.",
         )
+
+
+def _kind_number(kind: dict[str, Any]) -> int:
+    return kind_number(**{name: value for name, value in kind.items() if name != "area_id"})
 
 
 async def _slot_of(connection: AsyncConnection, identifier: str) -> Slot | None:
@@ -338,6 +353,7 @@ async def _insert_states(connection: AsyncConnection, lot_id: int) -> None:
             _SLOT.c.id,
             _SLOT.c.lot_id,
             _CLASS.c.number,
+            _kind_in_sql(),
             _SLOT.c.rank,
             literal(State.FREE.value).label("state"),
             literal(1).label("version"),
@@ -345,8 +361,17 @@ async def _insert_states(connection: AsyncConnection, lot_id: int) -> None:
         .join_from(_SLOT, _CLASS, and_(*alike))
         .where(_SLOT.c.lot_id == lot_id)
     )
-    columns = ["slot_id", "lot_id", "class_number", "rank", "state", "version"]
+    columns = ["slot_id", "lot_id", "class_number", "kind", "rank", "state", "version"]
     await connection.execute(insert(_STATE).from_select(columns, chosen))
+
+
+def _kind_in_sql() -> Any:
+    """:func:`kind_number` of a row of ``slot``."""
+    plain = {size: kind_number(size, premium=False, accessible=False, charging=False) for size in Size}
+    number: Any = case({size.value: number for size, number in plain.items()}, value=_SLOT.c.size)
+    for column, worth in ((_SLOT.c.premium, 4), (_SLOT.c.accessible, 2), (_SLOT.c.charging, 1)):
+        number = number + cast(column, Integer) * worth
+    return number
 
 
 async def _note(connection: AsyncConnection, lot: Lot, slot_id: int, now: datetime) -> None:

@@ -47,8 +47,8 @@ INSERT INTO slot (id, identifier, lot_id, area_id, name, position, rank, size, p
 WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < {slots} - 1)
 SELECT {lot} * {slots} + n, 's{lot}-' || n, {lot}, {lot}, 'A' || n, n, n, 'car', false, false, false, '[]', 1
 FROM numbers;
-INSERT INTO slot_state (slot_id, lot_id, class_number, rank, state, version)
-SELECT id, lot_id, 1, rank, CASE WHEN id % 4 = 0 THEN 'reserved' ELSE 'free' END, 1 FROM slot
+INSERT INTO slot_state (slot_id, lot_id, class_number, kind, rank, state, version)
+SELECT id, lot_id, 1, 16, rank, CASE WHEN id % 4 = 0 THEN 'reserved' ELSE 'free' END, 1 FROM slot
 WHERE lot_id = {lot}
 """
 CHANGE = """
