@@ -1,6 +1,6 @@
 """The way into Redis, one server or a cluster: one client a process, scripts loaded once, faults told apart.
 
-What belongs together lies under one hash tag, so no command meets keys of two servers. ``docs/decisions/018``
+What belongs together lies under one hash tag, so no command meets keys of two servers. ``docs/decisions/014``
 says what a cluster's failovers and moved hash slots do.
 """
 
