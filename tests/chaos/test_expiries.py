@@ -26,12 +26,10 @@ async def test_several_workers_that_are_killed_end_each_booking_and_hold_once_an
     assert ended.rebooked > 0
 
 
-async def test_a_worker_that_ends_whatever_stands_there_is_caught(
-    site: Site, kind: Kind, tmp_path: Path
-) -> None:
+async def test_a_worker_that_ends_whatever_stands_there_is_caught(site: Site, tmp_path: Path) -> None:
     shape = Shape(webs=1, enders=WORKERS, end=end_whatever_is_there)
     async with (
-        site.base(kind, tmp_path) as base,
+        site.base(Kind.POSTGRESQL, tmp_path) as base,
         opened_town(base, tmp_path, shape, SMALL.slots, 0) as town,
     ):
         ended = await end_what_is_due(town, SMALL, "broken")
