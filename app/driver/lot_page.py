@@ -120,9 +120,13 @@ async def panel_for(
             # What was typed stays where it is.
             raise
         return panel.away(layout, slot)
+    frame = await desk.layouts.frame(layout.lot_id)
+    rules = frame.lot if frame is not None else None
     if price is None:
         raise problems.no_tariff(layout.lot.code)
-    shown = panel.book(layout, slot, price, panel.Choices.read(sent), now, errors, notice)
+    shown = panel.book(
+        layout, slot, price, panel.Choices.read(sent), now, errors, notice, frame and frame.lot
+    )
     if held and hold is not None:
         return panel.held(shown, layout, slot, hold.until, now)
     return replace(shown, gone=gone)

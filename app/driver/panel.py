@@ -255,9 +255,10 @@ def book(
     now: datetime,
     errors: dict[str, str] | None = None,
     notice: Notice | None = None,
+    rules: Lot | None = None,
 ) -> Panel:
-    """The form that books this slot."""
-    lot = layout.lot
+    """The form that books this slot. ``rules``: the lot as it is now; a layout may be as old as its map."""
+    lot = rules or layout.lot
     errors = errors or {}
     chosen = times(choices, lot.time_zone, now)
     total = ""

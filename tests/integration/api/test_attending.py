@@ -233,3 +233,12 @@ async def test_a_slot_that_is_held_says_for_whom_and_until_when(attendant: Async
     panel = (await attendant.get(SLOT, headers=BY_HTMX)).text
     assert "a driver who is choosing" in panel
     assert "Held until" in panel
+
+
+async def test_the_form_says_by_when_one_has_to_check_in_from_the_moment_on_that_it_is_so(
+    attendant: AsyncClient,
+) -> None:
+    assert "no account needed" in (await attendant.get("/lots/here/slots/s0")).text
+    await awaits(attendant.desk, grace_s=600)  # type: ignore[attr-defined]
+    attendant.desk.layouts.forget(1)  # type: ignore[attr-defined]
+    assert "within 10 min, else it is lost" in (await attendant.get("/lots/here/slots/s0")).text
