@@ -124,9 +124,7 @@ async def panel_for(
     rules = frame.lot if frame is not None else None
     if price is None:
         raise problems.no_tariff(layout.lot.code)
-    shown = panel.book(
-        layout, slot, price, panel.Choices.read(sent), now, errors, notice, frame and frame.lot
-    )
+    shown = panel.book(layout, slot, price, panel.Choices.read(sent), now, errors, notice, rules)
     if held and hold is not None:
         return panel.held(shown, layout, slot, hold.until, now)
     return replace(shown, gone=gone)
