@@ -249,7 +249,7 @@ async def test_no_frame_names_who_has_a_slot(desk: Desk, stage: Stage, lot: int)
         assert secret not in told
     # The channel itself names nobody either: what is published is rank and state.
     subscription = desk.status._redis.pubsub()
-    await subscription.subscribe(f"lot:{{{lot}}}:feed")
+    await subscription.ssubscribe(f"lot:{{{lot}}}:feed")
     await reserve(desk, ReserveRequest("HKR 4821", lot="here"))
     await subscription.ping()
     said = []
