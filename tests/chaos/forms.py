@@ -225,7 +225,7 @@ def _expiries_form(kind: Kind) -> Form:
         slice_s=90,
         run=partial(trials.end_at_once, kind),
         tells=lambda sums: (
-            f"{sums['due']:,.0f} ended in {_times(sums['rounds'])}, {sums['kills']:,.0f} kills, "
+            f"{sums['due']:,.0f} ended in {sums['rounds']:,.0f} rounds, {sums['kills']:,.0f} kills, "
             f"{sums['rebooked']:,.0f} slots booked again meanwhile; {sums['took']:.0f} s at most"
         ),
     )
