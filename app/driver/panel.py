@@ -137,6 +137,7 @@ def choose(layout: Layout) -> Panel:
         title="Touch a free slot",
         text="Or take the one that is nearest to the entrance.",
         next_step=NextStep("", "Nearest free slot", f"/lots/{quote(layout.lot.code)}/nearest"),
+        refresh_url=_wait_url(layout),
     )
 
 
@@ -158,18 +159,24 @@ def full(layout: Layout, other: NextStep | None, *, has_free: bool = False, pass
         notice=notice,
         next_step=replace(other, text="", leaves=True) if other else None,
         wait=_wait(layout),
+        # Of slots that are given only to who asks, the map can't tell.
+        refresh_url="" if has_free else _wait_url(layout),
     )
+
+
+def _wait_url(layout: Layout) -> str:
+    return f"/lots/{quote(layout.lot.code)}/wait"
 
 
 def _wait(layout: Layout) -> Wait:
     kinds = ["", *(kind for kind in ("accessible", "charging") if kind in layout.offers)]
     choices = tuple(Choice(kind, KIND_LABELS[kind]) for kind in kinds)
-    return Wait(f"/lots/{quote(layout.lot.code)}/wait", choices if len(choices) > 1 else ())
+    return Wait(_wait_url(layout), choices if len(choices) > 1 else ())
 
 
 def waiting(layout: Layout, before: int) -> Panel:
     """In the line: how many are before, and what happens next."""
-    url = f"/lots/{quote(layout.lot.code)}/wait"
+    url = _wait_url(layout)
     title = "You are next in line" if not before else f"{before} {'is' if before == 1 else 'are'} before you"
     return Panel(
         kind="waiting",
@@ -231,12 +238,17 @@ def unavailable(layout: Layout, slot: LaidSlot, code: int) -> Panel:
         text="Choose another one, or take the nearest free one.",
         slot=_slot(layout, slot, None),
         next_step=NextStep("", "Nearest free slot", f"/lots/{quote(layout.lot.code)}/nearest"),
+        refresh_url=_slot_url(layout, slot),
     )
+
+
+def _slot_url(layout: Layout, slot: LaidSlot) -> str:
+    return f"/lots/{quote(layout.lot.code)}/slots/{quote(slot.name, safe='')}"
 
 
 def away(layout: Layout, slot: LaidSlot) -> Panel:
     """Nothing can be booked just now; the panel asks again by itself."""
-    url = f"/lots/{quote(layout.lot.code)}/slots/{quote(slot.name, safe='')}"
+    url = _slot_url(layout, slot)
     return Panel(
         kind="away",
         title="Booking is not possible for the moment.",

@@ -195,9 +195,10 @@ class Panel:
 
     `choose`: no slot yet. `book`: `slot` and `form`; `held` where the slot is kept for who looks at it.
     `unavailable`: `slot` is not free, `title` says why.
-    `away`: `slot` can't be booked for the moment, and `refresh_url` is asked again.
+    `away`: `slot` can't be booked for the moment.
     `full`, `closed`: of the lot, with `next_step` towards another one where there is one, and `wait`.
-    `waiting`: in the line of the lot; `refresh_url` answers with what has become of it, `leave_url` ends it.
+    `waiting`: in the line of the lot; `leave_url` ends it.
+    `refresh_url` answers with what has become of it, and is asked again when the map says something else.
     `title` and `text` are for all but `book`; a `book` may be of a slot that is `gone` since it was opened.
     """
 

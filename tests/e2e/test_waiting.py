@@ -47,6 +47,21 @@ async def test_the_first_in_line_is_shown_the_slot_that_comes_free_and_books_it(
     await expect(second.locator("#panel")).to_have_attribute("data-kind", "choose")
 
 
+async def test_a_panel_says_something_else_as_soon_as_the_map_does(
+    visitors: Visitors, rest: Rest, taken: Taken
+) -> None:
+    slot, plate = taken
+    page, chosen = await visitors.at(f"/lots/{LOT}", PHONE), await visitors.at(f"/lots/{LOT}?slot=W1", DESK)
+    await expect(page.locator("#panel")).to_have_attribute("data-kind", "full")
+    await expect(chosen.locator("#panel")).to_have_attribute("data-kind", "unavailable")
+    await rest.unreserve(slot, plate)
+    await expect(page.locator("#panel")).to_have_attribute("data-kind", "choose")
+    await expect(chosen.locator("#panel")).to_have_attribute("data-kind", "book")
+    await rest.reserve(slot, plate)
+    await expect(page.locator("#panel")).to_have_attribute("data-kind", "full")
+    await rest.unreserve(slot, plate)
+
+
 async def test_who_leaves_the_line_is_not_offered_anything(
     visitors: Visitors, rest: Rest, taken: Taken
 ) -> None:

@@ -46,12 +46,22 @@
     open(link.getAttribute('href'));
   });
 
-  // In line: whatever changes in the lot may be one's turn. A moment later, so that a busy lot asks less often.
+  // The panel asks again when the map says something else than it. In line, whatever changes may be one's turn.
+  // A moment later, so that a busy lot asks less often; and once more when the answer came from a process that
+  // had not heard of it yet.
   let asking = null;
-  const ask = () => { asking = null; if (document.getElementById('waiting')) htmx.trigger('#waiting', 'lotline:news'); };
+  const isFree = (position) => document.getElementById(`s${position}`)?.dataset.state === 'free';
+  const anyFree = () => Boolean(document.querySelector('#map .slot[data-state="free"]'));
+  const differs = ({ kind, selectedPosition } = document.getElementById('panel')?.dataset ?? {}) => ({
+    full: () => anyFree(), choose: () => !anyFree(), unavailable: () => isFree(selectedPosition),
+  })[kind]?.() ?? false;
+  const ask = () => { asking = null; if (document.getElementById('panel-news')) htmx.trigger('#panel-news', 'lotline:news'); };
+  const askIn = (ms) => { if (!asking && document.getElementById('panel-news')) asking = setTimeout(ask, ms); };
   document.addEventListener('lotline:tick', ({ detail }) => {
-    if (!asking && (detail.snapshot || detail.changed.length) && document.getElementById('waiting')) asking = setTimeout(ask, 150);
+    if (!detail.snapshot && !detail.changed.length) return;
+    if (differs() || document.getElementById('panel')?.dataset.kind === 'waiting') askIn(150);
   });
+  document.addEventListener('htmx:after:swap', () => { if (differs()) askIn(2000); });
 
   // What is held is held for so many seconds more, by differences of this clock alone; then the panel asks again.
   let held = null, heldSince = 0;
@@ -71,8 +81,7 @@
   document.addEventListener('lotline:tick', ({ detail }) => {
     const panel = document.getElementById('panel'), position = Number(panel?.dataset.selectedPosition ?? -1);
     if (panel?.dataset.kind !== 'book' || 'held' in panel.dataset || !(detail.snapshot || detail.changed.includes(position))) return;
-    const free = document.getElementById(`s${position}`)?.dataset.state === 'free';
-    if (free !== ('gone' in panel.dataset)) return;
+    if (isFree(position) !== ('gone' in panel.dataset)) return;
     htmx.trigger('#panel-choices', 'lotline:taken');
   });
 
