@@ -59,6 +59,7 @@ class Settings:
     profile: Profile = "development"
     worker_metrics_port: int | None = None
     scrub_s: int = DEFAULT_SCRUB_S
+    forwarded_allow_ips: str = ""
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> "Settings":
@@ -75,6 +76,7 @@ class Settings:
             profile=_profile(given, problems),
             worker_metrics_port=_worker_metrics_port(given, problems),
             scrub_s=_scrub_s(given, problems),
+            forwarded_allow_ips=_forwarded_allow_ips(given, problems),
         )
         if problems:
             raise SettingsError(problems)
@@ -107,6 +109,7 @@ class Settings:
             "LOTLINE_PROFILE": self.profile,
             "LOTLINE_WORKER_METRICS_PORT": str(self.worker_metrics_port or ""),
             "LOTLINE_SCRUB_SECONDS": str(self.scrub_s),
+            "FORWARDED_ALLOW_IPS": self.forwarded_allow_ips,
         }
 
 
@@ -143,6 +146,20 @@ def _worker_metrics_port(given: Mapping[str, str], problems: list[str]) -> int |
 
 def _scrub_s(given: Mapping[str, str], problems: list[str]) -> int:
     return _whole_number(given, "LOTLINE_SCRUB_SECONDS", DEFAULT_SCRUB_S, LONGEST_SCRUB_S, problems)
+
+
+def _forwarded_allow_ips(given: Mapping[str, str], problems: list[str]) -> str:
+    text = given.get("FORWARDED_ALLOW_IPS", "")
+    for one in filter(None, map(str.strip, text.split(","))):
+        try:
+            ipaddress.ip_network(one, strict=False)
+        except ValueError:
+            if one != "*" and not one.startswith("/"):
+                problems.append(
+                    f"FORWARDED_ALLOW_IPS has {one!r}; it must list addresses or networks, such as "
+                    "127.0.0.1,10.0.0.0/8, or be * where nothing but a proxy can reach this process."
+                )
+    return text
 
 
 def _whole_number(

@@ -9,6 +9,7 @@ from app.settings import Settings
 from workers.duties import Duty, IsBusy, main, seldom
 
 SWEEPS_EVERY_S = 30.0
+FOLLOWS_EVERY_S = 2.0
 
 
 def duties(desk: Desk, settings: Settings, sweeps_every_s: float = SWEEPS_EVERY_S) -> Sequence[Duty]:
@@ -24,6 +25,9 @@ def duties(desk: Desk, settings: Settings, sweeps_every_s: float = SWEEPS_EVERY_
         await expire.offer_what_is_free(desk)
         return False
 
+    async def follow_lots() -> IsBusy:
+        return await expire.follow_lots(desk) >= expire.AT_ONCE
+
     async def leave_lines() -> IsBusy:
         return await expire.leave_lines(desk) >= waiting_records.SWEPT_AT_ONCE
 
@@ -34,7 +38,13 @@ def duties(desk: Desk, settings: Settings, sweeps_every_s: float = SWEEPS_EVERY_
         return await batches.sweep(desk.database) >= batches.SWEPT_AT_ONCE
 
     now_and_then = [seldom(duty, sweeps_every_s) for duty in (leave_lines, forget_answers, forget_batches)]
-    return end_no_shows, end_holds, offer_what_is_free, *now_and_then
+    return (
+        end_no_shows,
+        end_holds,
+        offer_what_is_free,
+        seldom(follow_lots, FOLLOWS_EVERY_S),
+        *now_and_then,
+    )
 
 
 if __name__ == "__main__":

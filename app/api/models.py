@@ -115,10 +115,16 @@ Location = Annotated[
 Metres = Annotated[float, Field(ge=-100_000, le=100_000, allow_inf_nan=False)]
 
 
+# What stands behind a slot's name in an address, and would be taken for it.
+ACTS = ("/price", "/let-go")
+
+
 def _name(text: str) -> str:
     """What stands in an address as a part of a path."""
     if text in (".", ".."):
         raise ValueError("can't be only dots")
+    if text.endswith(ACTS):
+        raise ValueError("can't end in " + " or ".join(ACTS))
     return text
 
 

@@ -181,8 +181,11 @@ async def _check_in(request: Request, body: dict[str, Any]) -> Response:
 
 
 def _secret_of(booking: str) -> str:
-    """The secret in a booking's link, which a gate reads from its QR code."""
-    return urlsplit(booking).path.rstrip("/").rsplit("/", 1)[-1]
+    """The secret in a booking's link, which a gate reads from its QR code; "" where it is no link."""
+    try:
+        return urlsplit(booking).path.rstrip("/").rsplit("/", 1)[-1]
+    except ValueError:
+        return ""
 
 
 async def _calculate(request: Request, body: dict[str, Any]) -> Response:

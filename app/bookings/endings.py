@@ -160,13 +160,21 @@ async def _release(
             # Somebody else ended it before this one had the slot: the next look finds that.
             round_.outcomes[ending] = Again.LOST
             continue
-        billed_until = min(ending.time_given or round_.now, round_.now)
+        billed_until = _billed_until(ending, booking, round_.now)
         price = await round_.price_of(booking.tariff_id, premium=booking.premium)
         fixed = fee(price, booking.start_at, billed_until)
         history.append(_history(round_, booking, ending, fixed))
         round_.outcomes[ending] = Done(_released(booking, slots[slot_id], billed_until, fixed))
         round_.keep_answer(ending, {"reservation": booking.id})
     await records.end_reservations(round_.connection, history)
+
+
+def _billed_until(ending: Ending, booking: Reservation, now: datetime) -> datetime:
+    """What is billed ends no later than now; of who did not arrive, when the slot was given up."""
+    if ending.as_no_show and booking.arrive_by is not None:
+        return min(now, booking.arrive_by)
+    # Who says a time that lies before the booking means its beginning.
+    return min(max(ending.time_given or now, booking.start_at), now)
 
 
 def _history(round_: Round, booking: Reservation, ending: Ending, fixed: Fee) -> dict[str, Any]:

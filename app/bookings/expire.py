@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.bookings import records, waiting_records
 from app.bookings.desk import Desk
-from app.bookings.jobs import Ending, Job, LettingGo, Offering
+from app.bookings.jobs import Ending, Following, Job, LettingGo, Offering
 from app.bookings.results import Released
 from app.core import metrics
 from app.core.errors import Problem, Unavailable
@@ -46,9 +47,30 @@ async def offer_what_is_free(desk: Desk) -> int:
     """Holds free slots for those who wait for one: who came while it was given back was not seen then."""
     async with desk.database.look() as connection:
         lots = await waiting_records.lots_with_line(connection)
-        lots = {lot for lot in lots if await records.free_of_lot(connection, lot, 1, records.Lock.NONE)}
+        lots = {lot for lot in lots if await _is_wanted(connection, lot)}
     await _all(desk, (Offering(lot) for lot in sorted(lots)))
     return len(lots)
+
+
+async def _is_wanted(connection: AsyncConnection, lot_id: int) -> bool:
+    """Whether a slot is free that somebody waits for."""
+    for wish in await waiting_records.wishes_in_line(connection, lot_id):
+        if await records.any_free(connection, lot_id, wish):
+            return True
+    return False
+
+
+async def follow_lots(desk: Desk) -> int:
+    """Slots that are not as their lot is, closed or open, do as it does; returns how many were found.
+
+    Who had read that a lot was closed may close a slot of it a moment after it was opened, and the other
+    way round.
+    """
+    async with desk.database.look() as connection:
+        astray = await records.not_as_any_lot(connection, AT_ONCE)
+    if astray:
+        await _all(desk, [Following(tuple(astray))])
+    return len(astray)
 
 
 async def leave_lines(desk: Desk) -> int:

@@ -17,26 +17,32 @@ HELD_FOR = timedelta(seconds=60)
 
 @dataclass(frozen=True)
 class GivenBack:
-    """A slot that is in one of two ``expected`` states, until now of the booking or hold ``held_by``."""
+    """A slot that is in one of two ``expected`` states, until now of the booking or hold ``held_by``.
+
+    ``opens``: it was closed by itself, and is not to be any more.
+    """
 
     slot: SlotRow
     expected: tuple[State, ...]
     held_by: str | None
+    opens: bool = False
 
 
 async def give_back(round_: Round, given_back: Sequence[GivenBack]) -> dict[int, Moved]:
     """Moves slots, each once, to what they become; those that were not as expected are left out."""
-    open_lots = {one.slot.lot_id for one in given_back if not _closes(one.slot)}
+    open_lots = {one.slot.lot_id for one in given_back if not _closes(one)}
     lines = await waiting_records.lots_with_line(round_.connection, open_lots) if open_lots else set()
     moves, offers = [], {}
     for one in sorted(given_back, key=lambda one: one.slot.slot_id):
         slot, target, holder = one.slot, State.FREE, None
-        if _closes(slot):
+        if _closes(one):
             target = State.CLOSED
         elif slot.lot_id in lines and (offer := await _offer(round_, slot)) is not None:
             target, holder = State.HELD, offer[1].id
             offers[slot.slot_id] = offer
-        moves.append(records.Move(slot.slot_id, one.expected, target, holder, held_by=one.held_by))
+        moves.append(
+            records.Move(slot.slot_id, one.expected, target, holder, held_by=one.held_by, opens=one.opens)
+        )
     moved = await round_.move(moves, {one.slot.slot_id: one.slot for one in given_back})
     for slot_id, (waiting, hold) in offers.items():
         if slot_id not in moved:
@@ -46,8 +52,8 @@ async def give_back(round_: Round, given_back: Sequence[GivenBack]) -> dict[int,
     return moved
 
 
-def _closes(slot: SlotRow) -> bool:
-    return slot.closing or slot.lot_closed
+def _closes(one: GivenBack) -> bool:
+    return (one.slot.closing and not one.opens) or one.slot.lot_closed
 
 
 async def _offer(round_: Round, slot: SlotRow) -> tuple[Waiting, Hold] | None:

@@ -5,6 +5,7 @@ when a slot comes free; who does not answer loses it.
 """
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from app.bookings import waiting_records
 from app.bookings.desk import Desk, run_again_on_conflict
@@ -19,6 +20,8 @@ from app.slots.layout import Wish
 
 # The nearest one may be taken while it is being held.
 TRIES = 3
+# So often the page that waits is noted as there.
+NOTED_EVERY = timedelta(seconds=15)
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,13 @@ async def join(desk: Desk, lot_id: int, wish: Wish, visitor: Visitor) -> InLine 
 
 
 async def leave(desk: Desk, browser: str) -> None:
-    """Waits no more. SqlAway."""
-    async with desk.transaction() as connection:
-        await waiting_records.leave(connection, browser)
+    """Waits no more. A Problem (503)."""
+
+    async def work() -> None:
+        async with desk.transaction() as connection:
+            await waiting_records.leave(connection, browser)
+
+    await run_again_on_conflict(work)
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,11 @@ class Place:
     waiting: Waiting
     before: int
     hold: Hold | None
+    seen_at: datetime | None
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether the page that waits is to be noted as there once more."""
+        return self.seen_at is None or now - self.seen_at > NOTED_EVERY
 
 
 async def place_of(desk: Desk, browser: str, lot_id: int) -> Place | None:
@@ -109,10 +121,15 @@ async def place_of(desk: Desk, browser: str, lot_id: int) -> Place | None:
         if waiting is None:
             return None
         before = await waiting_records.before(connection, waiting)
-        return Place(waiting, before, await waiting_records.hold_of(connection, browser))
+        held = await waiting_records.hold_of(connection, browser)
+        return Place(waiting, before, held, await waiting_records.last_seen(connection, waiting.id))
 
 
 async def is_still_there(desk: Desk, waiting: str) -> None:
-    """The page that waits has asked: who does not for long has gone. SqlAway."""
-    async with desk.transaction() as connection:
-        await waiting_records.seen(connection, waiting, await desk.database.now(connection))
+    """The page that waits has asked: who does not for long has gone. A Problem (503)."""
+
+    async def work() -> None:
+        async with desk.transaction() as connection:
+            await waiting_records.seen(connection, waiting, await desk.database.now(connection))
+
+    await run_again_on_conflict(work)

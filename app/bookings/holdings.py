@@ -67,10 +67,14 @@ async def offer(round_: Round, offerings: Sequence[Offering]) -> None:
     """Gives every offering an outcome; what is free goes to those who wait for it, in their order."""
     for one in offerings:
         round_.outcomes[one] = Done(None)
-        free = await records.free_of_lot(round_.connection, one.lot_id, OFFERED_AT_ONCE, Lock.SKIP)
-        for slot in free:
-            # One by one: a slot that nobody in line wants stays as it is.
-            if await waiting_records.first_in_line(round_.connection, slot) is not None:
+        for wish in await waiting_records.wishes_in_line(round_.connection, one.lot_id):
+            free = await records.free_slots(
+                round_.connection, one.lot_id, wish, OFFERED_AT_ONCE, [], Lock.SKIP
+            )
+            for slot in free:
+                # One by one: a slot that nobody in line wants any more stays as it is.
+                if await waiting_records.first_in_line(round_.connection, slot) is None:
+                    break
                 await give_back(round_, [GivenBack(slot, (State.FREE,), None)])
 
 
@@ -85,17 +89,20 @@ async def _join(round_: Round, joining: Joining) -> Outcome:
     before = await waiting_records.in_line(connection, joining.browser)
     if before is not None and before.lot_id == joining.lot_id:
         return Done(InLine(before.id), fresh=False)
-    if before is not None:
-        # One place a browser: the last wish counts.
-        await waiting_records.leave(connection, joining.browser)
-        round_.wrote = True
     if joining.lot_id not in await waiting_records.lots_with_line(connection, {joining.lot_id}):
         wanted = class_filter(joining.wish)
         free = await records.free_slots(connection, joining.lot_id, wanted, 1, [], Lock.SKIP)
         if free:
-            return await _hold(round_, free[0], joining.browser, joining.address)
-    if await waiting_records.waiting_at(connection, joining.address) >= MOST_WAITING:
+            held = await _hold(round_, free[0], joining.browser, joining.address)
+            if before is not None and isinstance(held, Done):
+                await waiting_records.leave(connection, joining.browser)
+            return held
+    elsewhere = before is not None and before.state == WaitingState.WAITING
+    if await waiting_records.waiting_at(connection, joining.address) - elsewhere >= MOST_WAITING:
         return problems.too_many_wait(MOST_WAITING)
+    if elsewhere:
+        # One place a browser: the last wish counts.
+        await waiting_records.leave(connection, joining.browser)
     waiting = Waiting(
         id=new_id(),
         lot_id=joining.lot_id,
@@ -106,11 +113,11 @@ async def _join(round_: Round, joining: Joining) -> Outcome:
         browser=joining.browser,
         address=joining.address,
         joined_at=round_.now,
-        seen_at=round_.now,
     )
     if not await waiting_records.insert_waiting(connection, waiting):
         # It stands in a line elsewhere, and is offered something there: that is to be answered first.
         return problems.answer_first()
+    await waiting_records.seen(connection, waiting.id, round_.now)
     round_.wrote = True
     return Done(InLine(waiting.id))
 

@@ -188,7 +188,8 @@ class Offering:
 class Extending:
     """A later end of the booking ``reservation``, or of the one of ``entity`` on ``slot``.
 
-    ``seen_until`` holds the end that was on the screen, where nobody is to change another one.
+    ``seen_until`` holds the end that was on the screen, where nobody is to change another one. ``moved``: the
+    booking that is meant, found in an earlier round, where it was moved away from ``slot``.
     """
 
     until: datetime
@@ -197,16 +198,22 @@ class Extending:
     entity: str | None = None
     seen_until: tuple[datetime | None] | None = None
     key: IdempotencyKey | None = None
+    moved: str | None = None
 
 
 @dataclass(eq=False)
 class Arriving:
-    """The car of the booking ``reservation``, or of the one of ``entity`` on ``slot``, stands there."""
+    """The car of the booking ``reservation``, or of the one of ``entity`` on ``slot``, stands there.
+
+    ``by_holder``: only the driver says so. ``moved``: as of ``Extending``.
+    """
 
     reservation: str | None = None
     slot: str | None = None
     entity: str | None = None
     key: IdempotencyKey | None = None
+    by_holder: bool = False
+    moved: str | None = None
 
 
 Job = (

@@ -160,11 +160,21 @@ class Waiting(SQLModel, table=True):
     address: str = Field(max_length=64)
     state: str = Field(default=WaitingState.WAITING, max_length=16)
     joined_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
-    seen_at: datetime = Field(
-        sa_column=Column(UtcDateTime, nullable=False), description="when the page that waits was last there"
-    )
     offered_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime, nullable=True))
     hold_id: str | None = Field(default=None, max_length=36)
+
+
+class WaitingSeen(SQLModel, table=True):
+    """When the page that waits was last there.
+
+    It stands apart: who gives a slot away passes over a place in the line that somebody writes just then.
+    """
+
+    __tablename__ = "waiting_seen"
+    __table_args__ = (Index("waiting_seen_at", "seen_at"),)
+
+    waiting_id: str = Field(primary_key=True, max_length=36)
+    seen_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
 
 
 class StoredAnswer(SQLModel, table=True):

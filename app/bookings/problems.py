@@ -151,3 +151,13 @@ def was_used(slot: str) -> Problem:
 
 def last_of_lot(slot: str) -> Problem:
     return Problem(409, "last-slot", f"{slot} is the only slot of its lot", "Close the lot instead.")
+
+
+def check_in_there() -> Problem:
+    """409: this lot wants to see who arrives."""
+    return Problem(
+        409,
+        "check-in-there",
+        "Check in at the entrance",
+        "Show the code of the booking there, or to an attendant.",
+    )

@@ -30,7 +30,7 @@ from sqlalchemy.types import TypeEngine
 
 from app.bookings.models import Reservation, ReservationHistory, ReservationMove
 from app.core import db
-from app.slots.models import Area, Lot, Slot, SlotClass, SlotState, State, StatusOutbox, kind_number
+from app.slots.models import Area, Lot, Slot, SlotClass, SlotState, State, StatusOutbox, kind_number, kind_of
 
 RESERVATION = Reservation.__table__  # type: ignore[attr-defined]
 HISTORY = ReservationHistory.__table__  # type: ignore[attr-defined]
@@ -84,7 +84,8 @@ class Move:
     """A slot on its way from one or two ``expected`` states to ``target``.
 
     Where these are given, it must be of the class that was proposed, be held by that booking, and not have
-    changed since ``version`` was seen. ``closes_itself``: it is to be closed whatever becomes of its lot.
+    changed since ``version`` was seen. ``closes_itself``: it is to be closed whatever becomes of its lot;
+    ``opens``: it is not any more.
     """
 
     slot_id: int
@@ -95,6 +96,7 @@ class Move:
     held_by: str | None = None
     version: int | None = None
     closes_itself: bool = False
+    opens: bool = False
 
     def row(self) -> dict[str, Any]:
         return {
@@ -107,6 +109,7 @@ class Move:
             "held_by": self.held_by,
             "seen_version": self.version,
             "closes_itself": int(self.closes_itself),
+            "opens": int(self.opens),
         }
 
 
@@ -120,6 +123,7 @@ _MOVE_COLUMNS: dict[str, TypeEngine[Any]] = {
     "held_by": String(),
     "seen_version": BigInteger(),
     "closes_itself": SmallInteger(),
+    "opens": SmallInteger(),
 }
 
 
@@ -150,10 +154,8 @@ _SLOT_ROW = (
         _LOT.c.order_version,
         _SLOT.c.area_id,
         _AREA.c.code.label("area_code"),
-        _SLOT.c.size,
-        _SLOT.c.premium,
-        _SLOT.c.accessible,
-        _SLOT.c.charging,
+        # What it is, as of its lock: what stands in ``slot`` may be of before the wait for that.
+        _STATE.c.kind,
         _STATE.c.rank,
         _STATE.c.class_number,
         _STATE.c.state,
@@ -169,6 +171,7 @@ _SLOT_ROW = (
 
 # Written out, not bound: a planner uses the partial index only where it can read the condition.
 _IS_FREE = text("slot_state.state = 'free'")
+_IS_CLOSED_WITH_LOT = text("slot_state.state = 'closed' AND NOT slot_state.closing")
 _IS_EXCLUSIVE = text("reservation.exclusive")
 _FREE_IN_CLASS = (
     _STATE.c.lot_id == _CLASS.c.lot_id,
@@ -213,7 +216,9 @@ async def _slots(connection: AsyncConnection, conditions: list[Any], lock: Lock)
 
 
 def _slot_row(row: Mapping[Any, Any]) -> SlotRow:
-    return SlotRow(**{**row, "state": State(row["state"])})
+    known = dict(row)
+    kind, state = kind_of(known.pop("kind")), State(known.pop("state"))
+    return SlotRow(**known, **kind, state=state)
 
 
 async def lot_with_free(connection: AsyncConnection, class_filter: dict[str, Any]) -> int | None:
@@ -313,13 +318,6 @@ async def _free_anywhere(
     return found
 
 
-async def free_of_lot(connection: AsyncConnection, lot_id: int, count: int, lock: Lock) -> list[SlotRow]:
-    """Up to ``count`` free slots of an open lot, of whatever class, the nearest first."""
-    statement = _SLOT_ROW.where(_STATE.c.lot_id == lot_id, _IS_FREE, _LOT.c.closed.is_(False))
-    chosen = _locking(connection, statement.order_by(_STATE.c.rank).limit(count), lock)
-    return [_slot_row(row) for row in (await connection.execute(chosen)).mappings()]
-
-
 async def any_free(connection: AsyncConnection, lot_id: int | None, class_filter: dict[str, Any]) -> bool:
     """Whether a slot is free in these classes, whoever holds its row."""
     if lot_id is None and "area" not in class_filter:
@@ -384,7 +382,8 @@ async def move_slots(
             version=_STATE.c.version + 1,
             reservation_id=given.c.given_to,
             # What is closed stays closed for as long as nobody opens it, whatever becomes of its lot.
-            closing=(_STATE.c.closing & (given.c.target != State.FREE)) | (given.c.closes_itself == 1),
+            closing=(_STATE.c.closing & (given.c.target != State.FREE) & (given.c.opens == 0))
+            | (given.c.closes_itself == 1),
         )
         .returning(_STATE.c.slot_id, _STATE.c.version, _STATE.c.class_number, _STATE.c.rank)
     )
@@ -462,6 +461,21 @@ async def not_as_their_lot(connection: AsyncConnection, lot_id: int, limit: int)
         .limit(limit)
     )
     return list((await connection.execute(statement)).scalars())
+
+
+async def not_as_any_lot(connection: AsyncConnection, limit: int) -> list[int]:
+    """As :func:`not_as_their_lot`, of whichever lot; each of its halves reads an index of its own."""
+    in_closed = select(_STATE.c.slot_id).where(
+        _IS_FREE, _STATE.c.lot_id.in_(select(_LOT.c.id).where(_LOT.c.closed))
+    )
+    closed = select(_STATE.c.slot_id).join_from(_STATE, _LOT, _LOT.c.id == _STATE.c.lot_id)
+    in_open = closed.where(_IS_CLOSED_WITH_LOT, ~_LOT.c.closed)
+    found: list[int] = []
+    for statement in (in_closed, in_open):
+        found += (await connection.execute(statement.limit(limit - len(found)))).scalars()
+        if len(found) == limit:
+            break
+    return sorted(found)
 
 
 async def note_move(
@@ -633,7 +647,8 @@ async def set_until(connection: AsyncConnection, reservation: str, until: dateti
 
 
 async def note_arrivals(connection: AsyncConnection, ids: Sequence[str], now: datetime) -> None:
-    """The cars of these bookings stand there now."""
+    """The cars of these bookings stand there now: from now on they are billed, if not since before."""
     if ids:
-        arrived = {"arrived_at": now, "arrive_by": None}
+        billed_from = case((RESERVATION.c.start_at > now, now), else_=RESERVATION.c.start_at)
+        arrived = {"arrived_at": now, "arrive_by": None, "start_at": billed_from}
         await connection.execute(update(RESERVATION).where(RESERVATION.c.id.in_(ids)).values(**arrived))

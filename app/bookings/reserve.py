@@ -99,6 +99,9 @@ async def _reserve_named(desk: Desk, request: ReserveRequest) -> Reserved:
         if seen is not None and may_have(request, seen):
             return
         refusal = await _refusal_of_holder(desk, named, request.entity)
+        if refusal is not None and request.source == "browser" and refusal.extra["slot"] != named.identifier:
+            # Anybody may type a plate: where it is parked is not told for a slot that is not to be had.
+            refusal = None
         if refusal is None:
             nearest = await nearest_like(desk, named)
             is_closed = seen is not None and (seen.state is State.CLOSED or seen.lot_closed)

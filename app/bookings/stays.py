@@ -35,6 +35,10 @@ async def extend(round_: Round, extendings: Sequence[Extending]) -> None:
 async def arrive(round_: Round, arrivings: Sequence[Arriving]) -> None:
     """Gives every arriving an outcome: who has arrived before is told so again."""
     stays = await _stays(round_, arrivings)
+    for one, (_, booking) in list(stays.items()):
+        if one.by_holder and booking.arrive_by is not None:
+            round_.outcomes[one] = problems.check_in_there()
+            del stays[one]
     comes = {
         slot.slot_id: (slot, booking) for slot, booking in stays.values() if slot.state is State.RESERVED
     }
@@ -75,9 +79,9 @@ async def replay_arrival(round_: Round, kept: Mapping[str, Any]) -> Arrived:
 async def _stays(round_: Round, jobs: Sequence[Any]) -> dict[Any, Stay]:
     """The running booking of each job, its slot locked; a job without one has an outcome."""
     connection = round_.connection
-    ids = [job.reservation for job in jobs if job.reservation is not None]
+    ids = [number for job in jobs if (number := _by_number(job)) is not None]
     by_id = await records.active_by_id(connection, ids)
-    names = sorted({job.slot for job in jobs if job.slot is not None})
+    names = sorted({job.slot for job in jobs if _by_number(job) is None})
     seen = {row.identifier: row for row in await records.slots_by_name(connection, names, Lock.NONE)}
     wanted = {booking.slot_id for booking in by_id.values()} | {row.slot_id for row in seen.values()}
     rows = {row.slot_id: row for row in await records.slots_by_id(connection, sorted(wanted), round_.lock)}
@@ -86,11 +90,11 @@ async def _stays(round_: Round, jobs: Sequence[Any]) -> dict[Any, Stay]:
     running = await records.active_by_id(connection, holders)
     found: dict[Any, Stay] = {}
     for job in jobs:
-        named = seen.get(job.slot) if job.slot is not None else None
-        if job.slot is not None and named is None:
+        named = seen.get(job.slot) if _by_number(job) is None else None
+        if _by_number(job) is None and named is None:
             round_.outcomes[job] = problems.no_such_slot(job.slot)
             continue
-        booking = by_id.get(job.reservation) if named is None else None
+        booking = by_id.get(_by_number(job) or "") if named is None else None
         slot_id = named.slot_id if named else booking.slot_id if booking else None
         if slot_id is None:
             round_.outcomes[job] = await _over(round_, job)
@@ -98,15 +102,28 @@ async def _stays(round_: Round, jobs: Sequence[Any]) -> dict[Any, Stay]:
             round_.outcomes[job] = Again.BUSY
         elif (there := running.get(slot.reservation_id or "")) is None or not _is_meant(job, slot, there):
             # Moved or ended since it was seen: the next look says which.
-            round_.outcomes[job] = await _over(round_, job) if named else Again.LOST
+            round_.outcomes[job] = await _elsewhere(round_, job, slot) if named else Again.LOST
         else:
             found[job] = (slot, there)
     return found
 
 
+def _by_number(job: Any) -> str | None:
+    """The booking by which a job is found, where it is not found by the slot that it names."""
+    found: str | None = job.moved if job.slot is not None else job.reservation
+    return found
+
+
+async def _elsewhere(round_: Round, job: Any, slot: SlotRow) -> Outcome:
+    """Who says the slot that the driver was told of means the booking also where it was moved."""
+    entity = as_compared(job.entity or "", plate=slot.entities_are_plates)
+    job.moved = await records.moved_from(round_.connection, slot.slot_id, entity, job.reservation)
+    return await _over(round_, job) if job.moved is None else Again.LOST
+
+
 def _is_meant(job: Any, slot: SlotRow, booking: Reservation) -> bool:
-    if job.slot is None:
-        return bool(booking.id == job.reservation)
+    if _by_number(job) is not None:
+        return bool(booking.id == _by_number(job))
     entity = as_compared(job.entity or "", plate=slot.entities_are_plates)
     return booking.entity == entity and job.reservation in (None, booking.id)
 
@@ -141,14 +158,17 @@ async def _extend(round_: Round, one: Extending, slot: SlotRow, booking: Reserva
 
 
 def billed_to(booking: Reservation, now: datetime) -> datetime:
-    """Until when the stay costs without an extension: its planned end, or now where that is past or open."""
-    return max(booking.until or now, now)
+    """Until when the stay costs without an extension: its planned end; where that is open or past, now.
+
+    One that has not begun costs up to the time that it was made for, at least.
+    """
+    return max(booking.until or booking.expected_at, now)
 
 
 def _wrong_until(until: datetime, booking: Reservation, now: datetime) -> str:
     if until <= now:
         return "lies in the past"
-    if until <= booking.start_at:
+    if until <= booking.expected_at:
         return "is not after the start"
     if booking.until is not None and until <= booking.until:
         return "is not after the planned end"

@@ -7,12 +7,13 @@ from typing import Any
 from sqlalchemy import delete, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.bookings.models import Hold, Waiting, WaitingState
+from app.bookings.models import Hold, Waiting, WaitingSeen, WaitingState
 from app.bookings.records import SlotRow
 from app.core import db
 
 HOLD = Hold.__table__  # type: ignore[attr-defined]
 WAITING = Waiting.__table__  # type: ignore[attr-defined]
+SEEN = WaitingSeen.__table__  # type: ignore[attr-defined]
 # Written out, not bound: a planner uses a partial index only where it can read the condition.
 WAITS = text("waiting.state = 'waiting'")
 IN_LINE = text("waiting.state IN ('waiting', 'offered')")
@@ -71,6 +72,14 @@ async def lots_with_line(connection: AsyncConnection, lot_ids: Collection[int] |
     if lot_ids is not None:
         statement = statement.where(WAITING.c.lot_id.in_(lot_ids))
     return set((await connection.execute(statement)).scalars())
+
+
+async def wishes_in_line(connection: AsyncConnection, lot_id: int) -> list[dict[str, Any]]:
+    """What those who wait in a lot wish for, each wish once, as columns of ``slot_class``."""
+    names = ("size", "premium", "accessible", "charging")
+    asked = select(*(WAITING.c[name] for name in names)).distinct().where(WAITING.c.lot_id == lot_id, WAITS)
+    rows = await connection.execute(asked)
+    return [{name: row[name] for name in names if row[name] is not None} for row in rows.mappings()]
 
 
 async def first_in_line(connection: AsyncConnection, slot: SlotRow) -> Waiting | None:
@@ -179,13 +188,24 @@ async def leave(connection: AsyncConnection, browser: str) -> None:
 
 
 async def seen(connection: AsyncConnection, waiting: str, now: datetime) -> None:
-    """The page that waits is still there."""
-    await connection.execute(update(WAITING).where(WAITING.c.id == waiting).values(seen_at=now))
+    """The page that waits is there."""
+    statement = db.insert(connection, WaitingSeen).values(waiting_id=waiting, seen_at=now)
+    await connection.execute(
+        statement.on_conflict_do_update(index_elements=["waiting_id"], set_={"seen_at": now})
+    )
+
+
+async def last_seen(connection: AsyncConnection, waiting: str) -> datetime | None:
+    """When the page that waits was there last."""
+    asked = select(SEEN.c.seen_at).where(SEEN.c.waiting_id == waiting)
+    found: datetime | None = (await connection.execute(asked)).scalar_one_or_none()
+    return found
 
 
 async def leave_unseen(connection: AsyncConnection, before_: datetime) -> int:
     """Whoever's page has not been there since then waits no more; returns how many."""
-    gone = update(WAITING).where(WAITS, WAITING.c.seen_at < before_).values(state=WaitingState.LEFT)
+    unseen = select(SEEN.c.waiting_id).where(SEEN.c.seen_at < before_)
+    gone = update(WAITING).where(WAITS, WAITING.c.id.in_(unseen)).values(state=WaitingState.LEFT)
     return (await connection.execute(gone)).rowcount
 
 
@@ -194,5 +214,6 @@ async def forget_ended(connection: AsyncConnection, now: datetime, kept_for: tim
     old = select(WAITING.c.id).where(_IS_OVER, WAITING.c.joined_at < now - kept_for).limit(SWEPT_AT_ONCE)
     ids = list((await connection.execute(old)).scalars())
     if ids:
+        await connection.execute(delete(SEEN).where(SEEN.c.waiting_id.in_(ids)))
         await connection.execute(delete(WAITING).where(WAITING.c.id.in_(ids)))
     return len(ids)

@@ -5,7 +5,6 @@ that somebody has stays theirs: it closes when it comes free. What opens goes fi
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from app.bookings import problems, records
 from app.bookings.giving_back import GivenBack, give_back
@@ -98,9 +97,7 @@ async def _close(round_: Round, slots: Sequence[SlotRow]) -> Worked:
 
 async def _open(round_: Round, slots: Sequence[SlotRow]) -> Worked:
     closed = [slot for slot in slots if slot.state is State.CLOSED and not slot.lot_closed]
-    opened = await give_back(
-        round_, [GivenBack(replace(slot, closing=False), (State.CLOSED,), None) for slot in closed]
-    )
+    opened = await give_back(round_, [GivenBack(slot, (State.CLOSED,), None, opens=True) for slot in closed])
     later = [slot for slot in slots if slot.closing and (slot.state is not State.CLOSED or slot.lot_closed)]
     round_.changes += await records.set_closing(round_.connection, later, False, round_.now)
     return Worked(len(opened), len(later))

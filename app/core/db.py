@@ -153,10 +153,11 @@ class Database:
             try:
                 await transaction.commit()
             except (DBAPIError, OSError, TimeoutError) as error:
-                if isinstance(error, DBAPIError) and not _is_away(error):
-                    raise
+                # SQLite is still in a transaction whose commit it refused: who comes next must not be.
                 with suppress(DBAPIError, OSError, TimeoutError):
                     await connection.invalidate()
+                if isinstance(error, DBAPIError) and not _is_away(error):
+                    raise
                 if _is_full(error):
                     raise SqlAway(str(error)) from error
                 raise CommitUnknown(str(error)) from error

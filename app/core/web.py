@@ -46,7 +46,7 @@ class Doorway:
         self._on_fault = on_fault
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket" and _holds_nul(scope):
+        if scope["type"] == "websocket" and (_holds_nul(scope) or _is_foreign(scope)):
             await send({"type": "websocket.close", "code": UNKNOWN_ADDRESS})
             return
         if scope["type"] != "http":
@@ -127,8 +127,10 @@ def comes_from_another_site(scope: Scope) -> bool:
 
     Programs send neither header and carry no cookie, so they pass.
     """
-    if scope["method"] in _SAFE_METHODS:
-        return False
+    return scope["method"] not in _SAFE_METHODS and _is_foreign(scope)
+
+
+def _is_foreign(scope: Scope) -> bool:
     headers = Headers(scope=scope)
     site = headers.get("sec-fetch-site")
     if site is not None:

@@ -182,7 +182,9 @@ def _warning(booked: Reservation, now: datetime, time_zone: str) -> Notice | Non
     if booked.arrive_by is not None:
         by = words.clock(booked.arrive_by, time_zone, now)
         late = booked.arrive_by <= now
-        text = "The slot is being given up." if late else "Else the slot goes to somebody else."
+        text = "Show your code at the entrance, else the slot goes to somebody else."
+        if late:
+            text = "The slot is being given up."
         return Notice(f"Check in by {by}.", text, "problem" if late else "stale")
     if booked.until is None or booked.until - now > ENDS_SOON:
         return None
@@ -219,9 +221,10 @@ def _extend(booked: Reservation, price: Price, now: datetime, time_zone: str, to
 
 
 def _check_in(booked: Reservation, token: str) -> CheckIn | None:
-    if booked.arrived_at is not None:
+    """Where nobody checks in the driver may say so; elsewhere that is for who sees the car."""
+    if booked.arrived_at is not None or booked.arrive_by is not None:
         return None
-    return CheckIn(f"/bookings/{token}/check-in", new_id(), urgent=booked.arrive_by is not None)
+    return CheckIn(f"/bookings/{token}/check-in", new_id())
 
 
 def _release(booked: Reservation, price: Price, now: datetime, token: str) -> Release:

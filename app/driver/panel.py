@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-from app.bookings.forms import AHEAD, LONGEST_STAY, billed_from
+from app.bookings.forms import AHEAD, LONGEST_STAY, SKEW, billed_from
 from app.core import words
 from app.core.errors import FieldError
 from app.core.ids import new_id
@@ -20,6 +20,7 @@ from app.driver.views import (
     PanelSlot,
     Wait,
 )
+from app.driver.waiting import wishes
 from app.payments.fees import Price, fee
 from app.slots.layout import LaidSlot, Layout
 from app.slots.models import STATES, Lot, State, public_code
@@ -104,6 +105,8 @@ def times(choices: Choices, time_zone: str, now: datetime) -> Times:
         errors["minutes" if choices.duration == "other" else "duration"] = str(error)
     if start is not None and start > now + AHEAD:
         errors["start_at"] = "At most a day ahead."
+    if start is not None and start < now - SKEW:
+        errors["start_at"] = "Lies in the past."
     until = None if length is None or errors else (start or now) + length
     return Times(start, until, errors)
 
@@ -169,8 +172,7 @@ def _wait_url(layout: Layout) -> str:
 
 
 def _wait(layout: Layout) -> Wait:
-    kinds = ["", *(kind for kind in ("accessible", "charging") if kind in layout.offers)]
-    choices = tuple(Choice(kind, KIND_LABELS[kind]) for kind in kinds)
+    choices = tuple(Choice(kind, KIND_LABELS[kind]) for kind in wishes(layout))
     return Wait(_wait_url(layout), choices if len(choices) > 1 else ())
 
 

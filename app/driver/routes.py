@@ -31,7 +31,7 @@ from app.driver.lots import MOST_LOTS, ListProjection
 from app.driver.lots import lot_list as lot_list_view
 from app.driver.views import LotsPage, Notice, Panel
 from app.driver.visitors import COOKIE, known_browser, remember, visitor
-from app.driver.waiting import KINDS
+from app.driver.waiting import wishes
 from app.live.hub import Hub
 from app.live.sockets import TRY_AGAIN_LATER, serve
 from app.slots.layout import LaidSlot, Layout, Layouts
@@ -183,9 +183,11 @@ async def wait(request: Request) -> Response:
     """``POST /lots/{lot}/wait``: stands in the line, or is shown the slot that is free after all."""
     layout = await lot_in_path(request)
     sent = await read_form(request)
-    wish = KINDS.get(sent.get("kind", ""))
+    known = wishes(layout)
+    wish = known.get(sent.get("kind", ""))
     if wish is None:
-        raise InvalidInput([FieldError("kind", "is none of these: " + ", ".join(filter(None, KINDS)))])
+        words = ", ".join(filter(None, known)) or "there is but one kind here"
+        raise InvalidInput([FieldError("kind", f"is none of these: {words}")])
     if layout.lot.closed:
         return await _lot_again(request, layout)
     who, secret = visitor(request)
@@ -263,7 +265,7 @@ async def check_in_booking(request: Request) -> Response:
     held = reservation(request)
     try:
         key = form_key(sent, f"check-in {held}")
-        await arrive(part(request, Desk), Arriving(reservation=held, key=key))
+        await arrive(part(request, Desk), Arriving(reservation=held, key=key, by_holder=True))
     except Problem as problem:
         return await _booking_again(request, problem)
     return _go_to(request, f"/bookings/{request.path_params['token']}")
@@ -299,7 +301,7 @@ async def lot_feed(socket: WebSocket) -> None:
 async def list_feed(socket: WebSocket) -> None:
     """``/ws/lots?codes=a,b``: the figures of several lots."""
     layouts = part(socket, Layouts)
-    codes = socket.query_params.get("codes", "").split(",")[:MOST_LOTS]
+    codes = list(dict.fromkeys(socket.query_params.get("codes", "").split(",")))[:MOST_LOTS]
     try:
         found = [await layouts.id_of(code) for code in codes]
     except SqlAway:

@@ -334,11 +334,10 @@ class Extend:
 
 @dataclass(frozen=True, slots=True)
 class CheckIn:
-    """The button by which the holder says that the car is there; `urgent` where it has to be in time."""
+    """The button by which the holder says that the car is there."""
 
     action_url: str
     idempotency_key: str
-    urgent: bool
     button: str = "I am parked here"
 
 

@@ -10,15 +10,25 @@ from app.bookings.hold import Place, is_still_there, place_of
 from app.bookings.models import Hold, WaitingState
 from app.bookings.waiting_records import hold_of
 from app.core.db import SqlAway
+from app.core.errors import Unavailable
 from app.core.parts import part
 from app.driver.visitors import known_browser
 from app.slots.layout import Layout, Wish
+from app.slots.models import Size
 
 # So long a page says that an offer was not answered.
 TOLD_FOR = timedelta(minutes=10)
-# So often the page that waits is noted as there.
-NOTED_EVERY = timedelta(seconds=15)
-KINDS = {"": Wish(), "accessible": Wish(accessible=True), "charging": Wish(charging=True)}
+
+
+def wishes(layout: Layout) -> dict[str, Wish]:
+    """What one may wait for in a lot, by the words of its form: "" is the usual.
+
+    A lot without slots for cars is one of the size that it has.
+    """
+    sizes = {kind.size for kind in layout.classes.values()}
+    size = Size.CAR if Size.CAR in sizes or not sizes else next(one for one in Size if one in sizes)
+    known = {"": Wish(size), "accessible": Wish(size, accessible=True), "charging": Wish(size, charging=True)}
+    return {name: wish for name, wish in known.items() if not name or name in layout.offers}
 
 
 @dataclass(frozen=True)
@@ -60,13 +70,9 @@ async def standing(request: Request, layout: Layout) -> Standing | None:
             now = await desk.database.now(connection)
             hold = await hold_of(connection, browser)
         place = await place_of(desk, browser, layout.lot_id)
-        if (
-            place is not None
-            and place.waiting.state == WaitingState.WAITING
-            and now - place.waiting.seen_at > NOTED_EVERY
-        ):
+        if place is not None and place.waiting.state == WaitingState.WAITING and place.is_due(now):
             await is_still_there(desk, place.waiting.id)
-    except SqlAway:
+    except (SqlAway, Unavailable):
         return None
     if hold is not None and (hold.lot_id != layout.lot_id or hold.until <= now):
         hold = None

@@ -4,6 +4,7 @@ import signal
 
 import uvicorn
 
+from app.launch.viewers import ViewerProtocol
 from app.settings import Settings
 
 # Browsers and gates send commands of a few hundred bytes; the library's default is 16 MiB.
@@ -30,10 +31,12 @@ def _configuration(settings: Settings) -> uvicorn.Config:
         port=settings.port,
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio",
+        ws=ViewerProtocol,
         ws_max_size=_SOCKET_MESSAGE_LIMIT_BYTES,
         # Deflate per connection costs two to four times the work and 60 KiB and more per viewer.
         ws_per_message_deflate=False,
+        # Nobody's word of whose request it hands on is taken, unless a setting names it.
+        forwarded_allow_ips=settings.forwarded_allow_ips,
         access_log=False,
         server_header=False,
         # The application decides what its log looks like.

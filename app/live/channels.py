@@ -231,7 +231,11 @@ class Readers:
     async def run(self) -> None:
         try:
             while True:
-                await self._place_all()
+                try:
+                    await self._place_all()
+                except Exception:
+                    # Whatever it was, lots are to be looked after.
+                    log.exception("feed.placing_failed")
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._look.wait(), LOOKS_EVERY_S)
                     await asyncio.sleep(LOOKS_AGAIN_S)

@@ -69,6 +69,16 @@ def kind_number(size: str, *, premium: bool, accessible: bool, charging: bool) -
     return _SIZES.index(Size(size)) * 8 + premium * 4 + accessible * 2 + charging
 
 
+def kind_of(number: int) -> dict[str, Any]:
+    """What :func:`kind_number` was made of."""
+    return {
+        "size": str(_SIZES[number // 8]),
+        "premium": bool(number & 4),
+        "accessible": bool(number & 2),
+        "charging": bool(number & 1),
+    }
+
+
 def _words(values: type[StrEnum]) -> str:
     return ", ".join(f"'{value}'" for value in values)
 
@@ -190,6 +200,12 @@ class SlotState(SQLModel, table=True):
             postgresql_where=text("state = 'free'"),
         ),
         Index("slot_state_lot", "lot_id"),
+        Index(
+            "slot_state_closed_with_lot",
+            "lot_id",
+            sqlite_where=text("state = 'closed' AND NOT closing"),
+            postgresql_where=text("state = 'closed' AND NOT closing"),
+        ),
     )
 
     slot_id: int = Field(sa_column=Column(BigKey, ForeignKey("slot.id"), primary_key=True))

@@ -230,7 +230,8 @@ async def _book_what_is_free(
     desk, number = town.desk, 0
     while not over.is_set():
         async with desk.database.look() as connection:
-            free = await records.free_of_lot(connection, town.lot_id, MOST_SLOTS, records.Lock.NONE)
+            ids = await records.free_ids(connection, town.lot_id, {})
+            free = await records.slots_by_id(connection, ids, records.Lock.NONE)
         taken = {*rebooked.values()}
         chosen = [slot for slot in free if slot.slot_id in wanted and slot.slot_id not in taken][:AT_ONCE]
         asked = [ReserveRequest(f"R {number + n}", slot=slot.identifier) for n, slot in enumerate(chosen)]

@@ -21,6 +21,8 @@ def refused(answer: Any) -> None:
     problem(answer, answer.status_code)
 
 
+CHECK_IN = "/parking?action=check-in"
+
 UNREADABLE = [
     (b"", 400, "body-missing"),
     (b" \r\n\t", 400, "body-missing"),
@@ -43,6 +45,23 @@ async def test_a_body_that_is_no_json_object(client: AsyncClient) -> None:
     for method, address in CALLS:
         for body, status, kind in UNREADABLE:
             problem(await client.request(method, address, content=body), status, kind)
+
+
+@pytest.mark.parametrize("link", ["http://[x", "//[", "http://a]b/bookings/x", "x" * 400, "%00", "/"])
+async def test_a_code_that_is_no_link(client: AsyncClient, link: str) -> None:
+    problem(await client.post(CHECK_IN, json={"booking": link}), 404, "no-such-booking")
+
+
+@pytest.mark.parametrize(
+    "start", ["0001-01-01T00:00Z", "0001-01-01T00:00", "1970-01-01T00:00", "9999-12-31T23:59"]
+)
+async def test_a_form_with_a_start_that_no_clock_shows(client: AsyncClient, start: str) -> None:
+    await put_slots(client, 1)
+    sent = {"entity": "A 1", "start": "later", "start_at": start}
+    for address in ("/lots/here/slots/s0/price", "/lots/here/slots/s0"):
+        answer = await client.post(address, data=sent, headers={"Accept": "text/html"})
+        assert answer.status_code in (200, 422)
+        assert "Lies in the past." in answer.text or "At most a day ahead." in answer.text
 
 
 @pytest.mark.parametrize(("method", "address"), CALLS, ids=IDS)

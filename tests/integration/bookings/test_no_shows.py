@@ -10,10 +10,13 @@ from app.bookings import attend, records
 from app.bookings.desk import Desk
 from app.bookings.expire import end_no_shows
 from app.bookings.forms import ReserveRequest
+from app.bookings.jobs import Arriving
 from app.bookings.models import Ending
 from app.bookings.reserve import reserve
+from app.bookings.stay import arrive
 from app.bookings.unreserve import release
 from app.core.clock import FixedClock
+from app.core.errors import Problem
 from app.slots.models import Lot, State
 from tests.integration.lots import lot_plan, open_lot
 
@@ -134,3 +137,31 @@ async def test_a_slot_that_is_to_close_closes_when_it_comes_free(timed: Timed, e
     assert slot is not None
     # Closed by itself, whatever becomes of its lot.
     assert (slot.state, slot.closing) == (State.CLOSED, True)
+
+
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(hours=5)])
+async def test_a_no_show_is_billed_until_it_lost_the_slot_however_late_the_worker_is(
+    timed: Timed, late: timedelta
+) -> None:
+    desk, clock = timed
+    await lot_with_check_in(desk)
+    async with desk.transaction() as connection:
+        await connection.execute(update(Lot).values(arrival_grace_s=1800))
+    booking = (await reserve(desk, ReserveRequest("A 1", lot="here"))).reservation
+    clock.advance(timedelta(minutes=30, milliseconds=200) + late)
+    assert await end_no_shows(desk) == 1
+    async with desk.database.look() as connection:
+        ended = await records.ended(connection, id=booking)
+    assert ended is not None
+    assert ended.amount_minor == 100
+
+
+async def test_who_is_to_check_in_there_can_not_say_so_from_afar(timed: Timed) -> None:
+    desk, clock = timed
+    await lot_with_check_in(desk)
+    booking = (await reserve(desk, ReserveRequest("A 1", lot="here"))).reservation
+    with pytest.raises(Problem) as refused:
+        await arrive(desk, Arriving(booking, by_holder=True))
+    assert refused.value.type == "check-in-there"
+    clock.advance(GRACE)
+    assert await end_no_shows(desk) == 1

@@ -55,6 +55,17 @@ async def test_an_end_that_was_open_or_is_past_is_extended_from_now(timed: Timed
     assert late.more_minor == 200
 
 
+async def test_a_booking_of_tomorrow_without_an_end_is_extended_from_when_it_begins(timed: Timed) -> None:
+    desk, clock = timed
+    await open_lot(desk, lot_plan(slots=1))
+    start = clock.now() + 20 * HOUR
+    booking = (await reserve(desk, ReserveRequest("A 1", lot="here", start=start))).reservation
+    with pytest.raises(InvalidInput):
+        await extend(desk, extension(booking, start, None, None))
+    done = await extend(desk, extension(booking, start + HOUR, None, None))
+    assert done.more_minor == 200
+
+
 @pytest.mark.parametrize("hours", [-1, 0, 2, 24 * 367])
 async def test_an_end_that_can_not_be_is_refused_by_its_field(timed: Timed, hours: int) -> None:
     desk, clock = timed
@@ -136,6 +147,16 @@ async def test_who_arrives_stands_there_and_is_told_so_again(timed: Timed) -> No
     lot = await desk.layouts.of_code("here")
     assert lot is not None
     assert list((await desk.status.snapshot(lot.lot_id)).states) == [STATE_CODES[State.OCCUPIED]]
+
+
+async def test_who_arrives_before_the_time_is_billed_from_then_on(timed: Timed) -> None:
+    desk, clock = timed
+    await open_lot(desk, lot_plan(slots=1))
+    start = clock.now() + 20 * HOUR
+    booking = (await reserve(desk, ReserveRequest("A 1", lot="here", start=start))).reservation
+    await arrive(desk, Arriving(booking))
+    clock.advance(timedelta(minutes=10))
+    assert (await release(desk, booking)).fee.amount_minor == 100
 
 
 async def test_a_booking_that_has_ended_is_neither_extended_nor_arrived_at(timed: Timed) -> None:

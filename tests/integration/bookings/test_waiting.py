@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy import select
 
-from app.bookings import waiting_records
+from app.bookings import holdings, waiting_records
 from app.bookings.desk import Desk
 from app.bookings.expire import GONE_AFTER, end_holds, leave_lines, offer_what_is_free
 from app.bookings.forms import ReserveRequest
@@ -202,3 +202,54 @@ async def test_many_wait_and_half_of_them_do_not_answer(timed: Timed, redis: Red
             )
         ).all()
     assert Counter(row.state for row in told) == {WaitingState.SERVED: 50, WaitingState.PASSED: 50}
+
+
+async def test_a_page_that_says_it_is_there_keeps_its_place(timed: Timed) -> None:
+    """Who gives a slot away passes over a place that somebody writes: saying so writes none."""
+    desk, clock = timed
+    lot, (booking,) = await full_lot(desk, 1)
+    places = []
+    for number in range(2):
+        places.append(await stand_in_line(desk, lot, number))
+        clock.advance(timedelta(seconds=1))
+    assert isinstance(places[0], InLine)
+    if desk.database.is_sqlite:
+        await is_still_there(desk, places[0].waiting)
+        await release(desk, booking)
+    else:
+        async with desk.transaction() as connection:
+            await waiting_records.seen(connection, places[0].waiting, clock.now())
+            await release(desk, booking)
+    assert await offered(desk, range(2)) == [0]
+
+
+async def test_a_slot_far_from_the_gate_is_offered_however_many_others_are_free(timed: Timed) -> None:
+    desk, _ = timed
+    lot = await open_lot(desk, lot_plan(slots=40, accessible=1))
+    taken = (await reserve(desk, ReserveRequest("F 1", slot="here-A40"))).reservation
+    await stand_in_line(desk, lot, 0, Wish(accessible=True))
+    async with desk.transaction() as connection:
+        await connection.execute(waiting_records.WAITING.update().values(state=WaitingState.LEFT))
+    await release(desk, taken)
+    async with desk.transaction() as connection:
+        await connection.execute(waiting_records.WAITING.update().values(state=WaitingState.WAITING))
+    assert await offer_what_is_free(desk) == 1
+    assert await offered(desk, range(1)) == [0]
+    assert await offer_what_is_free(desk) == 0
+
+
+async def test_who_is_refused_a_place_elsewhere_keeps_the_one_that_they_have(
+    timed: Timed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, _ = timed
+    lot, _ = await full_lot(desk, 1)
+    other = await open_lot(desk, lot_plan("there", slots=1))
+    await reserve(desk, ReserveRequest("T 1", lot="there"))
+    await stand_in_line(desk, lot, 0)
+    monkeypatch.setattr(holdings, "MOST_WAITING", 0)
+    with pytest.raises(Problem) as refused:
+        await stand_in_line(desk, other, 0)
+    assert refused.value.type == "too-many-wait"
+    place = await place_of(desk, visitor(0).browser, lot.id or 0)
+    assert place is not None
+    assert place.waiting.state == WaitingState.WAITING

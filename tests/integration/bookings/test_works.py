@@ -3,21 +3,25 @@
 import asyncio
 import os
 import random
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.bookings import attend, records, relocations
 from app.bookings.deleting import delete_slot
 from app.bookings.desk import Desk
+from app.bookings.expire import follow_lots
 from app.bookings.forms import IdempotencyKey, ReserveRequest, UnreserveRequest
-from app.bookings.jobs import Act, Joining
+from app.bookings.hold import held_for, let_go
+from app.bookings.jobs import Act, Arriving, Extending, Joining
 from app.bookings.models import Hold, ReservationMove
 from app.bookings.opening import put_slot
 from app.bookings.records import RESERVATION
 from app.bookings.reserve import reserve
 from app.bookings.results import Released, Relocated, Worked
+from app.bookings.stay import arrive, extend
 from app.bookings.unreserve import release, unreserve
 from app.core.errors import Problem, Unavailable
 from app.slots.forms import SlotForm
@@ -25,6 +29,7 @@ from app.slots.layout import Wish
 from app.slots.models import Lot, Slot, SlotState, State
 from app.slots.pictures import StatusPictures
 from app.slots.relay import relay_once
+from app.slots.service import put_slot as put_in_service
 from tests.integration.lots import lot_plan, open_lot
 
 _STATE = SlotState.__table__  # type: ignore[attr-defined]
@@ -74,6 +79,11 @@ async def book(desk: Desk, entity: str, slot: str | None = None, *, arrived: boo
         entity, lot="here", slot=None if slot is None else f"here-{slot}", arrived=arrived
     )
     return await reserve(desk, request)
+
+
+async def now_of(desk: Desk) -> datetime:
+    async with desk.database.look() as connection:
+        return await desk.database.now(connection)
 
 
 async def refusal(work: Any) -> str:
@@ -169,6 +179,59 @@ async def test_what_opens_is_held_for_who_waits(desk: Desk) -> None:
     await desk.served(Joining(lot.id or 0, Wish(), "browser", "address"))
     await attend.open_slot(desk, number, version + 1)
     assert await states(desk) == "h"
+    assert not (await where(desk))["A1"][3]
+
+
+async def test_what_was_opened_for_who_waits_stays_open_also_where_they_let_it_go(desk: Desk) -> None:
+    lot = await open_lot(desk, lot_plan(slots=1))
+    number, version, _, _ = (await where(desk))["A1"]
+    await attend.close_slot(desk, number, version)
+    await desk.served(Joining(lot.id or 0, Wish(), "browser", "address"))
+    await attend.open_slot(desk, number, version + 1)
+    held = await held_for(desk, "browser")
+    assert held is not None
+    await let_go(desk, held.id, "browser")
+    assert await states(desk) == "f"
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+async def test_a_slot_that_is_not_as_its_lot_is_follows_it(desk: Desk, is_closed: bool) -> None:
+    """Who read the lot before it was closed or opened may leave a slot behind."""
+    lot = await open_lot(desk, lot_plan(slots=2))
+    async with desk.transaction() as connection:
+        await connection.execute(_LOT.update().values(closed=is_closed))
+        state = State.FREE if is_closed else State.CLOSED
+        await connection.execute(_STATE.update().values(state=state, version=_STATE.c.version + 1))
+    assert await follow_lots(desk) == 2
+    assert await states(desk) == ("cc" if is_closed else "ff")
+    assert await follow_lots(desk) == 0
+    await redis_is_true(desk, lot.id or 0)
+
+
+async def test_what_was_closed_by_itself_does_not_follow_its_lot(desk: Desk) -> None:
+    await open_lot(desk, lot_plan(slots=2))
+    await attend.close_slot(desk, *(await where(desk))["A1"][:2])
+    assert await follow_lots(desk) == 0
+
+
+async def test_a_gate_and_an_app_find_a_moved_booking_by_the_slot_that_the_driver_was_told(
+    desk: Desk,
+) -> None:
+    await open_lot(desk)
+    until = await now_of(desk) + timedelta(hours=1)
+    asked = ReserveRequest("M 1", lot="here", slot="here-A1", until=until)
+    booking = (await reserve(desk, asked)).reservation
+    before = await where(desk)
+    await attend.move_booking(desk, booking, before["A1"][:2], before["A3"][0])
+    await book(desk, "N 1", "A1")
+    for which in (None, booking):
+        later = until + timedelta(hours=1 if which is None else 2)
+        asked_for = Extending(later, slot="here-A1", entity="M 1", reservation=which)
+        assert (await extend(desk, asked_for)).slot == "here-A3"
+    assert (await arrive(desk, Arriving(slot="here-A1", entity="M 1"))).slot == "here-A3"
+    assert await states(desk) == "rfoff"
+    await release(desk, booking)
+    assert await refusal(arrive(desk, Arriving(slot="here-A1", entity="M 1"))) == "no-such-reservation"
 
 
 async def test_a_closed_lot_closes_its_slots_and_opens_those_that_were_not_closed_by_themselves(
@@ -451,3 +514,25 @@ async def test_a_move_that_left_its_old_slot_behind_would_be_found(
     now = await where(desk)
     await attend.move_booking(desk, booked.reservation, now["A1"][:2], now["A2"][0])
     assert await broken_places(desk) != []
+
+
+async def is_waiting_for_a_row(desk: Desk) -> None:
+    """Returns when somebody is; SQLite has but one who writes, and nobody waits for a row."""
+    while not desk.database.is_sqlite:
+        async with desk.database.look() as connection:
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            if (await connection.execute(text(waiting))).scalar_one():
+                return
+        await asyncio.sleep(0.01)
+
+
+async def test_who_waited_for_a_slot_while_it_became_premium_books_a_premium_one(desk: Desk) -> None:
+    await open_lot(desk, lot_plan(slots=1))
+    async with desk.transaction() as connection:
+        now = await desk.database.now(connection)
+        becomes = SlotForm("here-A1", lot="here", area="A", name="A1", premium=True)
+        await put_in_service(connection, becomes, now)
+        booking = asyncio.create_task(book(desk, "W 1", "A1"))
+        await is_waiting_for_a_row(desk)
+    done = await booking
+    assert (done.premium, done.price.price_minor) == (True, 150)

@@ -17,6 +17,10 @@ async def page(request: Request) -> PlainTextResponse:
     return PlainTextResponse("here")
 
 
+async def address(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(request.client.host if request.client else "")
+
+
 async def echo(socket: WebSocket) -> None:
     await socket.accept()
     async for text in socket.iter_text():
@@ -24,7 +28,7 @@ async def echo(socket: WebSocket) -> None:
 
 
 def create_app() -> Starlette:
-    return Starlette(routes=[Route("/", page), WebSocketRoute("/echo", echo)])
+    return Starlette(routes=[Route("/", page), Route("/address", address), WebSocketRoute("/echo", echo)])
 
 
 stand_in = types.ModuleType("app.main")

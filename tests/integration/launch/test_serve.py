@@ -67,6 +67,33 @@ async def test_sockets_are_not_compressed_and_take_no_long_messages(
     assert closed.value.rcvd.code == 1009
 
 
+async def test_who_says_more_than_a_viewer_has_to_is_cut_off_and_nobody_waits_for_it(
+    web: tuple["subprocess.Popen[bytes]", int],
+) -> None:
+    _, port = web
+    async with connect(f"ws://127.0.0.1:{port}/echo") as socket:
+        # Empty pings, which a client must mask.
+        socket.transport.write(bytes.fromhex("898000000000") * 100_000)
+        assert await is_ready("127.0.0.1", port, "/")
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+    async with connect(f"ws://127.0.0.1:{port}/echo") as socket:
+        for _ in range(50):
+            await (await socket.ping())
+
+
+async def test_nobody_is_taken_for_a_proxy_who_is_not_named(
+    web: tuple["subprocess.Popen[bytes]", int],
+) -> None:
+    _, port = web
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /address HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 8.8.8.8\r\nConnection: close\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert answer.endswith(b"127.0.0.1")
+
+
 async def test_an_answer_does_not_say_which_server_gave_it(
     web: tuple["subprocess.Popen[bytes]", int],
 ) -> None:

@@ -76,3 +76,15 @@ def test_what_a_viewer_says_changes_nothing(browser: TestClient) -> None:
         socket.send_bytes(b"\x00\xff")
         browser.post("/parking?action=reserve", json={"entityIdentifier": "A 1", "slot": "s0"})
         assert until(socket, "tiles")["tiles"] == [0, 1]
+
+
+def test_a_page_of_another_site_sees_nothing(browser: TestClient) -> None:
+    for origin in ("https://evil.example", "null", "http://localhost:1"):
+        headers = {"Origin": origin}
+        with (
+            pytest.raises(WebSocketDisconnect),
+            browser.websocket_connect("/ws/lots/here", headers=headers) as socket,
+        ):
+            socket.receive_text()
+    with browser.websocket_connect("/ws/lots/here", headers={"Origin": "http://testserver"}) as socket:
+        until(socket, "states")

@@ -152,7 +152,7 @@ BOOKING = views.BookingPage(
             views.Extension("2026-11-23T17:10:00+00:00", "1 h", "until 17:10", "$2.40 more"),
         ),
     ),
-    check_in=views.CheckIn("/bookings/token/check-in", "a-key", urgent=True),
+    check_in=views.CheckIn("/bookings/token/check-in", "a-key"),
 )
 ENDED = views.Ended(
     "Released",
