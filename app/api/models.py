@@ -142,7 +142,13 @@ class Reserve(_Body):
     """Body of ``POST /parking?action=reserve``."""
 
     entity_identifier: Text = Field(alias="entityIdentifier", description="whatever claims the slot")
-    time: Instant | None = Field(default=None, description="start; now where absent")
+    time: Instant | None = Field(
+        default=None,
+        description=(
+            "start, at most 24 hours ahead; now where absent. The slot is held from the call on, and billed "
+            "from this time or from 30 minutes after the call, whichever is earlier: the answer's startTime"
+        ),
+    )
     until: Instant | None = Field(default=None, description="planned end")
     lot: LotCode | None = None
     area: Code | None = None

@@ -173,8 +173,14 @@ def _billed_until(ending: Ending, booking: Reservation, now: datetime) -> dateti
     """What is billed ends no later than now; of who did not arrive, when the slot was given up."""
     if ending.as_no_show and booking.arrive_by is not None:
         return min(now, booking.arrive_by)
-    # Who says a time that lies before the booking means its beginning.
-    return min(max(ending.time_given or now, booking.start_at), now)
+    return _given_until(booking, ending.time_given, now)
+
+
+def _given_until(
+    booking: Reservation | ReservationHistory, time_given: datetime | None, now: datetime
+) -> datetime:
+    """Who says a time that lies before the booking means its beginning."""
+    return min(max(time_given or now, booking.start_at), now)
 
 
 def _history(round_: Round, booking: Reservation, ending: Ending, fixed: Fee) -> dict[str, Any]:
@@ -193,7 +199,7 @@ async def _as_ended(round_: Round, before: ReservationHistory) -> Released:
     slot = await records.slot_by(round_.connection, id=before.slot_id)
     assert slot is not None
     fixed = Fee(before.amount_minor, before.currency, lines_from_stored(before.lines))
-    billed_until = min(before.ended_time_given or before.ended_at, before.ended_at)
+    billed_until = _given_until(before, before.ended_time_given, before.ended_at)
     return _released(before, slot, billed_until, fixed)
 
 

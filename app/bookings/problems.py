@@ -9,6 +9,11 @@ def lot_full(where: str) -> Problem:
     return Problem(404, "all-taken", "All matching slots are taken", f"No fitting slot is free in {where}.")
 
 
+def lot_is_closed(code: str) -> Problem:
+    """404: none of its slots is to be had. Of the same type: who asks does the same about it."""
+    return Problem(404, "all-taken", f"{code} is closed", "Try again later, or in another lot.")
+
+
 def no_such_lot(code: str) -> Problem:
     return Problem(404, "no-such-lot", "There is no such lot", f"No lot has the code {code!r}.")
 

@@ -172,6 +172,8 @@ async def _refuse_or_try_again(
     for taking in takings:
         if is_left:
             round_.outcomes[taking] = Again.LOST if round_.waits else Again.BUSY
+        elif taking.frame is not None and taking.request.lot is not None and taking.frame.lot.closed:
+            round_.outcomes[taking] = problems.lot_is_closed(taking.request.lot)
         else:
             round_.outcomes[taking] = problems.lot_full(taking.request.lot or "any lot")
 

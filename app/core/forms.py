@@ -75,6 +75,8 @@ def _field_error(error: Any) -> FieldError:
             message = "is not known here"
         case "value_error":
             message = str(error["ctx"]["error"])
+        case "string_too_short" | "too_short":
+            message = "is empty"
         case "enum" | "literal_error":
             message = f"must be one of {error['ctx']['expected']}"
         case _:

@@ -3,6 +3,7 @@
 import io
 import time
 from datetime import datetime, timedelta
+from urllib.parse import urlencode
 
 import segno
 from markupsafe import Markup
@@ -44,6 +45,8 @@ from app.slots.projections import count
 LONGEST_LINK = 400
 # So long before the planned end its holder is told.
 ENDS_SOON = timedelta(minutes=15)
+CHECKS_IN = "It checks you in, and opens this page on another phone."
+OPENS_PAGE = "It opens this page on another phone."
 EXTENSIONS = ((30, "30 min"), (60, "1 h"), (120, "2 h"), (240, "4 h"))
 
 
@@ -70,12 +73,15 @@ async def booking_page(request: Request, notice: Notice | None = None) -> Bookin
         entity=facts.entity_given,
         entity_label="Plate",
         map=shown_map,
-        running=_running(running, price, now, lot.time_zone, token) if running else None,
+        running=_running(running, price, now, lot.time_zone, _running_url(request, slot.name))
+        if running
+        else None,
         ended=_ended(found.end, lot.time_zone) if found.end else None,
         release=_release(running, price, now, token) if running else None,
         extend=_extend(running, price, now, lot.time_zone, token) if running else None,
         check_in=_check_in(running, token) if running else None,
         notice=notice,
+        show_text=CHECKS_IN if running is not None and running.arrive_by else OPENS_PAGE,
         qr=_qr(link),
         short_code=short_code(part(request, SigningKey), facts.id),
         link=link,
@@ -86,11 +92,17 @@ async def booking_page(request: Request, notice: Notice | None = None) -> Bookin
 
 
 async def running_view(request: Request) -> Running | None:
-    """The running figures; ``None`` once the booking has ended."""
+    """The running figures; ``None`` once the page has to be read anew: it has ended, or was moved."""
     found, price, now, layout = await _facts(request)
-    if found.running is None:
+    slot = layout.by_id[found.facts.slot_id].name
+    if found.running is None or request.query_params.get("slot", slot) != slot:
         return None
-    return _running(found.running, price, now, layout.lot.time_zone, request.path_params["token"])
+    return _running(found.running, price, now, layout.lot.time_zone, _running_url(request, slot))
+
+
+def _running_url(request: Request, slot: str) -> str:
+    """``slot`` is the one that the page shows: where the booking has another one, it is to know."""
+    return f"/bookings/{request.path_params['token']}/running?{urlencode({'slot': slot})}"
 
 
 async def my_bookings(request: Request) -> MyBookings:
@@ -133,12 +145,12 @@ async def _facts(request: Request) -> tuple[Booking, Price, datetime, Layout]:
     return found, price, now, layout
 
 
-def _running(booked: Reservation, price: Price, now: datetime, time_zone: str, token: str) -> Running:
+def _running(booked: Reservation, price: Price, now: datetime, time_zone: str, refresh_url: str) -> Running:
     begins = booked.start_at
     until = booked.until
     if now < begins:
         return Running(
-            refresh_url=f"/bookings/{token}/running",
+            refresh_url=refresh_url,
             time_label=f"Held, billed from {words.clock(begins, time_zone, now)}, in",
             elapsed=words.figures(begins - now + timedelta(seconds=59)),
             elapsed_s=int((begins - now).total_seconds()),
@@ -160,7 +172,7 @@ def _running(booked: Reservation, price: Price, now: datetime, time_zone: str, t
     if until is not None and until > begins:
         used = min(100, round(100 * ((now - begins) / (until - begins))))
     return Running(
-        refresh_url=f"/bookings/{token}/running",
+        refresh_url=refresh_url,
         time_label=f"{since} since {words.clock(begins, time_zone, now)}",
         elapsed=words.figures(now - begins),
         elapsed_s=int((now - begins).total_seconds()),

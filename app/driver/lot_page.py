@@ -127,6 +127,8 @@ async def panel_for(
     shown = panel.book(layout, slot, price, panel.Choices.read(sent), now, errors, notice, rules)
     if held and hold is not None:
         return panel.held(shown, layout, slot, hold.until, now)
+    if notice is None and stands is not None and stands.was_passed and not gone:
+        shown = replace(shown, notice=panel.MINUTE_OVER)
     return replace(shown, gone=gone)
 
 

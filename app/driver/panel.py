@@ -144,6 +144,7 @@ def choose(layout: Layout) -> Panel:
     )
 
 
+MINUTE_OVER = Notice("Your minute was over.", "Nothing is held for you any more.", "stale")
 KIND_LABELS = {"": "Any slot", "accessible": "Accessible", "charging": "Charging"}
 
 
@@ -152,9 +153,7 @@ def full(layout: Layout, other: NextStep | None, *, has_free: bool = False, pass
 
     ``passed``: what was held for who looks was not booked in time.
     """
-    notice = (
-        Notice("Your minute was over.", "The slot went to the next in line.", "stale") if passed else None
-    )
+    notice = replace(MINUTE_OVER, text="The slot went to the next in line.") if passed else None
     return Panel(
         kind="full",
         title="No ordinary slot is free" if has_free else f"{layout.lot.name} is full",

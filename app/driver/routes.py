@@ -20,7 +20,7 @@ from app.bookings.records import slot_by
 from app.bookings.reserve import reserve
 from app.bookings.stay import arrive, extend, extension
 from app.bookings.unreserve import release
-from app.core.db import SqlAway
+from app.core.db import Database, SqlAway
 from app.core.errors import FieldError, InvalidInput, Problem
 from app.core.forms import read_form
 from app.core.parts import part
@@ -31,7 +31,7 @@ from app.driver.lots import MOST_LOTS, ListProjection
 from app.driver.lots import lot_list as lot_list_view
 from app.driver.views import LotsPage, Notice, Panel
 from app.driver.visitors import COOKIE, known_browser, remember, visitor
-from app.driver.waiting import wishes
+from app.driver.waiting import standing, wishes
 from app.live.hub import Hub
 from app.live.sockets import TRY_AGAIN_LATER, serve
 from app.slots.layout import LaidSlot, Layout, Layouts
@@ -102,18 +102,25 @@ async def book(request: Request) -> Response:
     asked = _asked(layout, slot, choices, times, form_key(sent, slot.identifier), hold.id if hold else None)
     if times.errors:
         wrong = panel.errors_so_far(choices, times, asked.wrong_fields(now))
-        return await _again(request, layout, slot, sent, 422, errors=wrong)
+        return await _wrong(request, layout, slot, sent, wrong)
     try:
         done = await reserve(desk, asked)
     except InvalidInput as problem:
-        return await _again(
-            request, layout, slot, sent, 422, errors=panel.errors_by_field(list(problem.errors))
-        )
+        return await _wrong(request, layout, slot, sent, panel.errors_by_field(list(problem.errors)))
     except Problem as problem:
         return await _refused(request, layout, slot, sent, problem)
     response = _go_to(request, f"/bookings/{done.token}")
     cookies.remember(request, response, done.token)
     return response
+
+
+async def _wrong(
+    request: Request, layout: Layout, slot: LaidSlot, sent: dict[str, str], errors: dict[str, str]
+) -> Response:
+    """The form with what is wrong in it; no form for a slot that is not to be had any more."""
+    gone = await _is_gone(request, layout, slot)
+    notice = _taken(slot) if gone else None
+    return await _again(request, layout, slot, sent, 422, errors=errors, notice=notice, gone=gone)
 
 
 async def price_panel(request: Request) -> Response:
@@ -128,19 +135,32 @@ async def price_panel(request: Request) -> Response:
     desk = part(request, Desk)
     async with desk.database.look() as connection:
         now = await desk.database.now(connection)
-        row = await slot_by(connection, identifier=slot.identifier)
     choices = panel.Choices.read(sent)
     times = panel.times(choices, layout.lot.time_zone, now)
     wrong = _asked(layout, slot, choices, times, None).wrong_fields(now)
     errors = panel.errors_so_far(choices, times, wrong)
-    gone = (
+    gone = await _is_gone(request, layout, slot)
+    if gone and (stands := await standing(request, layout)) is not None and stands.was_passed:
+        # What was held for a minute is somebody else's now: it is told, and one may wait again.
+        return await _lot_again(request, layout)
+    notice = _taken(slot) if gone else None
+    return await _again(request, layout, slot, sent, 200, errors=errors, notice=notice, gone=gone)
+
+
+async def _is_gone(request: Request, layout: Layout, slot: LaidSlot) -> bool:
+    """Whether the slot of an open form is somebody else's meanwhile."""
+    async with part(request, Database).look() as connection:
+        row = await slot_by(connection, identifier=slot.identifier)
+    return (
         row is not None
         and row.state is not State.FREE
         and slot.position not in await mine(request, layout)
         and await _hold_on(request, slot) is None
     )
-    notice = Notice(f"{slot.name} was just taken.", "The button shows the nearest like it.") if gone else None
-    return await _again(request, layout, slot, sent, 200, errors=errors, notice=notice, gone=gone)
+
+
+def _taken(slot: LaidSlot) -> Notice:
+    return Notice(f"{slot.name} was just taken.", "The button shows the nearest like it.", "stale")
 
 
 def _asked(
@@ -332,10 +352,10 @@ async def _refused(
     if other is None:
         picture = await picture_of(request, layout)
         shown = panel.unavailable(layout, slot, picture.states[slot.position] or 1)
-        notice = Notice(gone, "No slot like it is free.")
+        notice = Notice(gone, "No slot like it is free.", "stale")
         return await _panel_or_page(request, layout, replace(shown, notice=notice), 409)
     kept = f", held for you for {HELD_FOR.seconds} s" if held else ""
-    notice = Notice(gone, f"{other.name} is the nearest like it{kept}.")
+    notice = Notice(gone, f"{other.name} is the nearest like it{kept}.", "stale")
     if held:
         request.cookies[cookie_name(request, COOKIE)] = secret
     response = await _again(request, layout, other, sent, 409, notice=notice)

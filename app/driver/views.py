@@ -390,7 +390,7 @@ class BookingPage:
     short_code: str
     link: str
     show_title: str = "Show this at the gate"
-    show_text: str = "It opens this page on another phone."
+    show_text: str = ""
     booked_text: str = ""
     extend: Extend | None = None
     check_in: CheckIn | None = None

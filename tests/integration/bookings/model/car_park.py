@@ -322,7 +322,7 @@ class CarPark:
         return expect_ended(answer, [] if ended is None else [ended])
 
     def _end(self, stay: Stay, answer: Answer, time: datetime | None) -> None:
-        billed_until = min(time or self.now, self.now)
+        billed_until = min(max(time or self.now, stay.start_at), self.now)
         ended = Ended(stay, self.now, billed_until, time, stay.amount_minor(billed_until))
         expect_ended(answer, [ended])
         del self.stays[stay.reservation]
