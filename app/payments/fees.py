@@ -1,36 +1,58 @@
-"""What a stay costs: lines first, then their sum."""
+"""What a stay costs: lines first, then their sum.
 
+How each kind of rate line is read, also where several meet, is told in ``docs/tariffs.md``. The order: what
+time costs (:mod:`~app.payments.tariffs.charging`), then the most that windows, days and periods may cost, then
+the minimum, then offers. Amounts are exact until the end; there a fraction of a minor unit is dropped, once.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from app.core.money import Money
+from app.payments.tariffs.charging import Charge, Charging, Times, length_text
+from app.payments.tariffs.lines import (
+    FlatRate,
+    Holding,
+    Maximum,
+    NoShow,
+    Offer,
+    Overstay,
+    PerIncrement,
+    Surcharge,
+    Tariff,
+    Tiers,
+)
+from app.payments.tariffs.plan import Plan, plan_of
+from app.payments.tariffs.wall_clock import SECOND_US, as_us
+
+_BASIS_POINTS = 10_000
+_NEVER_US = 1 << 62
+# In this order nothing is charged by two of these for the same time.
+_MAXIMUM_PER = ("window", "day", "period")
 
 
 @dataclass(frozen=True)
-class Price:
-    """What one slot costs: ``price_minor`` for each started ``increment_s``."""
+class Stay:
+    """What a fee depends on. ``start``: billed from; ``expected``: booked for; ``until``: the planned end.
 
-    tariff_id: int
-    version: int
-    currency: str
-    increment_s: int
-    price_minor: int
-    premium: bool
+    Instants are aware. ``codes``: of the offers that were given for it.
+    """
 
-    @property
-    def per_increment(self) -> Money:
-        return Money(self.price_minor, self.currency)
-
-    @property
-    def per_hour(self) -> Money:
-        """What an hour costs, as increments that fit into it, the last one started."""
-        return Money(self.price_minor * -(-3600 // self.increment_s), self.currency)
+    start: datetime
+    end: datetime
+    expected: datetime | None = None
+    until: datetime | None = None
+    size: str = "car"
+    premium: bool = False
+    codes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class FeeLine:
-    """One rule's share of a fee."""
+    """One rule's share of a fee: how often, of what, and what it comes to."""
 
     rule: str
     quantity: int
@@ -55,20 +77,263 @@ class Fee:
         return [asdict(line) for line in self.lines]
 
 
-def fee(price: Price, start: datetime, end: datetime) -> Fee:
-    """The fee of a stay from ``start`` to ``end``; nothing where it does not last.
+class NotCovered(Exception):
+    """The tariff does not say what the stay costs, or forbids a part of it; ``reasons`` has a phrase for each."""
 
-    A started increment counts whole: 30 minutes are one, 30 minutes and a second are two. Elapsed
-    time is what counts, so the two nights of a clock change cost what they last.
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = tuple(reasons)
+
+
+def fee(tariff: Tariff, stay: Stay) -> Fee:
+    """The fee of a stay; nothing where it does not last.
+
+    Raises NotCovered where a part of it is covered by no rate line, is longer than one may stand there, or
+    lies where nobody may.
     """
-    lasted_us = (end - start) // timedelta(microseconds=1)
-    if lasted_us <= 0:
-        return Fee(0, price.currency, ())
-    increments = -(-lasted_us // (price.increment_s * 1_000_000))
-    amount_minor = increments * price.price_minor
-    rule = "premium, per started increment" if price.premium else "per started increment"
-    unit = f"{price.increment_s // 60} min" if price.increment_s % 60 == 0 else f"{price.increment_s} s"
-    return Fee(amount_minor, price.currency, (FeeLine(rule, increments, unit, amount_minor),))
+    found, uncovered = _reckoned(plan_of(tariff, stay.size, stay.premium), stay)
+    if uncovered:
+        raise NotCovered(uncovered)
+    return found
+
+
+def fee_of_what_is_covered(tariff: Tariff, stay: Stay) -> Fee:
+    """The same for a stay that took place: what no rate line covers costs nothing, and a line says so."""
+    found, uncovered = _reckoned(plan_of(tariff, stay.size, stay.premium), stay)
+    told = tuple(FeeLine(f"not charged: {why}", 1, "stay", 0) for why in uncovered)
+    return Fee(found.amount_minor, found.currency, found.lines + told)
+
+
+def fee_of_no_show(tariff: Tariff, stay: Stay) -> Fee:
+    """What a booking costs whose driver did not arrive in time: its own price, else that of the time until then."""
+    line = plan_of(tariff, stay.size, stay.premium).no_show
+    if line is None:
+        return fee_of_what_is_covered(tariff, stay)
+    told = FeeLine(_rule(line, "not arrived in time"), 1, "booking", line.amount_minor)
+    return Fee(line.amount_minor, tariff.currency, (told,))
+
+
+def _reckoned(plan: Plan, stay: Stay) -> tuple[Fee, list[str]]:
+    times = _times(plan, stay)
+    lasts_us = times.ends_us - times.begins_us
+    if lasts_us <= 0:
+        return Fee(0, plan.tariff.currency, ()), []
+    if plan.grace is not None and lasts_us <= plan.grace.lasts_s * SECOND_US:
+        told = FeeLine(_rule(plan.grace, "left in time"), 1, length_text(plan.grace.lasts_s), 0)
+        return Fee(0, plan.tariff.currency, (told,)), []
+    offers = _offers(plan, stay, times)
+    charging = Charging(plan, times, plan.free_us + sum(one.free_s for one in offers) * SECOND_US)
+    charged = charging.walk()
+    sums = _Sums(plan.unit)
+    if charged.free_used_us:
+        sums.add("free", FeeLine("free time", 1, length_text(-(-charged.free_used_us // SECOND_US)), 0), 0)
+    for charge in charged.charges:
+        sums.add((id(charge.line), charge.tier), _line(charge), charge.amount)
+    for told, taken in _above_maxima(plan, times, charged.charges):
+        sums.add(None, told, -taken)
+    _lift_to_minimum(plan, sums)
+    _take_offers_off(plan, offers, sums)
+    return Fee(sums.rounded_minor, plan.tariff.currency, sums.lines()), charged.uncovered
+
+
+def _times(plan: Plan, stay: Stay) -> Times:
+    begins_us, ends_us = as_us(stay.start), as_us(stay.end)
+    expected_us = begins_us if stay.expected is None else as_us(stay.expected)
+    until_us = _NEVER_US if stay.until is None else max(begins_us, as_us(stay.until))
+    return Times(begins_us, max(begins_us, expected_us), until_us, ends_us)
+
+
+def _offers(plan: Plan, stay: Stay, times: Times) -> list[Offer]:
+    """Those whose code was given and in whose windows the stay begins; each counts once."""
+    found = []
+    for offer in plan.offers:
+        if offer.code.casefold() in {code.casefold() for code in stay.codes} and (
+            not offer.windows or plan.is_in_window(offer, times.begins_us)
+        ):
+            found.append(offer)
+    return found
+
+
+class _Sums:
+    """Exact sums by rule, in the order in which the rules come up."""
+
+    def __init__(self, unit: int) -> None:
+        self._unit = unit
+        self._by_rule: dict[Any, tuple[FeeLine, int]] = {}
+        self.total = 0
+
+    def add(self, key: Any, line: FeeLine, amount: int) -> None:
+        self.total += amount
+        key = len(self._by_rule) if key is None else key
+        before = self._by_rule.get(key)
+        if before is not None:
+            line = FeeLine(line.rule, before[0].quantity + line.quantity, line.unit, 0)
+            amount += before[1]
+        self._by_rule[key] = (line, amount)
+
+    @property
+    def rounded_minor(self) -> int:
+        return self.total // self._unit
+
+    def lines(self) -> tuple[FeeLine, ...]:
+        """Each rounded so that together they are the rounded sum."""
+        lines, before = [], 0
+        for line, amount in self._by_rule.values():
+            after = before + amount
+            rounded = after // self._unit - before // self._unit
+            # A share is one, of whatever number of prices it is.
+            lines.append(FeeLine(line.rule, max(1, line.quantity), line.unit, rounded))
+            before = after
+        return tuple(lines)
+
+
+def _line(charge: Charge) -> FeeLine:
+    line = charge.line
+    if isinstance(line, PerIncrement):
+        return FeeLine(
+            _rule(line, "per started increment"), charge.quantity, length_text(line.increment_s), 0
+        )
+    if isinstance(line, Tiers):
+        tier = line.tiers[charge.tier]
+        reach = "beyond" if tier.up_to_s is None else f"up to {length_text(tier.up_to_s)}"
+        rule = _rule(line, f"per started increment, {reach}")
+        return FeeLine(rule, charge.quantity, length_text(tier.increment_s), 0)
+    if isinstance(line, FlatRate):
+        return FeeLine(_rule(line, "flat rate"), charge.quantity, "time" if line.windows else "stay", 0)
+    if isinstance(line, Surcharge):
+        share = Decimal(line.percent_bp) / 100
+        unit = f"{share.normalize():f} %" if line.percent_bp else "time"
+        return FeeLine(_rule(line, "surcharge"), charge.quantity, unit, 0)
+    assert isinstance(line, Overstay | Holding)
+    what = "overstay" if isinstance(line, Overstay) else "held before the start"
+    rule = _rule(line, f"{what}, per started increment")
+    return FeeLine(rule, charge.quantity, length_text(line.increment_s), 0)
+
+
+def _rule(line: Any, what: str) -> str:
+    return f"{line.name}, {what}" if line.name else what
+
+
+def _above_maxima(plan: Plan, times: Times, charges: Sequence[Charge]) -> list[tuple[FeeLine, int]]:
+    """What is taken off since it is more than a window, a day or a period may cost; the narrowest first."""
+    left = [charge.amount for charge in charges]
+    taken = []
+    for number, flat in plan.flats:
+        keys = [_flat_key(charge, number) for charge in charges]
+        taken.append(_at_most(flat.price_minor * plan.unit, keys, left))
+    told = [FeeLine(_rule(flat, "at most the flat rate"), 0, "time", 0) for _, flat in plan.flats]
+    for per in _MAXIMUM_PER:
+        for number, line in plan.maxima:
+            if line.per == per:
+                key = _KEYS[per]
+                keys = [
+                    None if charge.stretch is None else key(charge, number, line, times) for charge in charges
+                ]
+                taken.append(_at_most(line.amount_minor * plan.unit, keys, left))
+                unit = length_text(line.period_s) if per == "period" else per
+                told.append(FeeLine(_rule(line, f"at most per {per}"), 0, unit, 0))
+    return [
+        (FeeLine(line.rule, times_, line.unit, 0), amount)
+        for line, (times_, amount) in zip(told, taken, strict=True)
+        if times_
+    ]
+
+
+def _at_most(most: int, keys: Sequence[Any], left: list[int]) -> tuple[int, int]:
+    """Takes from ``left`` what is more than that for any key, the later first; how many keys, and how much."""
+    sums: dict[Any, int] = {}
+    reached: set[Any] = set()
+    taken = 0
+    for index, key in enumerate(keys):
+        if key is None:
+            continue
+        room = most - sums.get(key, 0)
+        if left[index] > room:
+            taken += left[index] - room
+            left[index] = room
+            reached.add(key)
+        sums[key] = sums.get(key, 0) + left[index]
+    return len(reached), taken
+
+
+def _flat_key(charge: Charge, number: int) -> Any:
+    if charge.stretch is None or charge.stretch.band.flat is None:
+        return None
+    flat = charge.stretch.band.flat
+    return flat.occurrence(charge.stretch.day) if flat.number == number else None
+
+
+def _window_key(charge: Charge, number: int, line: Maximum, times: Times) -> Any:
+    assert charge.stretch is not None
+    for held in charge.stretch.band.maxima:
+        if held.number == number:
+            return held.occurrence(charge.stretch.day)
+    return None
+
+
+def _day_key(charge: Charge, number: int, line: Maximum, times: Times) -> Any:
+    assert charge.stretch is not None
+    return charge.stretch.day
+
+
+def _period_key(charge: Charge, number: int, line: Maximum, times: Times) -> Any:
+    return (charge.begins_us - times.begins_us) // (line.period_s * SECOND_US)
+
+
+_KEYS: dict[str, Callable[[Charge, int, Maximum, Times], Any]] = {
+    "window": _window_key,
+    "day": _day_key,
+    "period": _period_key,
+}
+
+
+def _lift_to_minimum(plan: Plan, sums: _Sums) -> None:
+    least = plan.minimum_minor * plan.unit
+    if 0 < sums.total < least:
+        sums.add(None, FeeLine("at least", 1, "stay", 0), least - sums.total)
+
+
+def _take_offers_off(plan: Plan, offers: Sequence[Offer], sums: _Sums) -> None:
+    """Shares first, of what is left each; then amounts; never more than what is left."""
+    for offer in sorted(offers, key=lambda one: one.percent_bp == 0):
+        off = min(
+            sums.total,
+            -(-sums.total * offer.percent_bp // _BASIS_POINTS) + offer.amount_minor * plan.unit,
+        )
+        if off > 0:
+            sums.add(None, FeeLine(_rule(offer, f"offer {offer.code}"), 1, "stay", 0), -off)
+
+
+_LOOKED_AHEAD = timedelta(days=8)
+
+
+def dearer_from(tariff: Tariff, stay: Stay) -> tuple[datetime, Fee] | None:
+    """The end of the stay past which it costs more, and what it costs then; ``None`` where it doesn't in 8 days.
+
+    A longer stay never costs less, so the instant is found by halving.
+    """
+
+    def amount(end: datetime) -> int:
+        return fee_of_what_is_covered(tariff, _ending(stay, end)).amount_minor
+
+    now_minor = amount(stay.end)
+    low = timedelta(0)
+    high = timedelta(minutes=1)
+    while amount(stay.end + high) <= now_minor:
+        if high >= _LOOKED_AHEAD:
+            return None
+        low, high = high, min(high * 4, _LOOKED_AHEAD)
+    while high - low > timedelta(microseconds=1):
+        middle = (low + high) // 2
+        if amount(stay.end + middle) > now_minor:
+            high = middle
+        else:
+            low = middle
+    return stay.end + low, fee_of_what_is_covered(tariff, _ending(stay, stay.end + high))
+
+
+def _ending(stay: Stay, end: datetime) -> Stay:
+    return Stay(stay.start, end, stay.expected, stay.until, stay.size, stay.premium, stay.codes)
 
 
 def lines_from_stored(stored: list[dict[str, Any]]) -> tuple[FeeLine, ...]:
