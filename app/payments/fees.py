@@ -1,8 +1,8 @@
 """What a stay costs: lines first, then their sum.
 
 How each kind of rate line is read, also where several meet, is told in ``docs/tariffs.md``. The order: what
-time costs (:mod:`~app.payments.tariffs.charging`), then the most that windows, days and periods may cost, then
-the minimum, then offers. Amounts are exact until the end; there a fraction of a minor unit is dropped, once.
+time costs (:mod:`~app.payments.tariffs.charging`), then the most that windows, days and periods may cost,
+then the minimum, then offers. Amounts are exact until the end; there a fraction of a minor unit is dropped.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,6 @@ from app.payments.tariffs.lines import (
     FlatRate,
     Holding,
     Maximum,
-    NoShow,
     Offer,
     Overstay,
     PerIncrement,
@@ -78,7 +77,7 @@ class Fee:
 
 
 class NotCovered(Exception):
-    """The tariff does not say what the stay costs, or forbids a part of it; ``reasons`` has a phrase for each."""
+    """The tariff does not say what a stay costs, or forbids it; ``reasons`` has a phrase for each part."""
 
     def __init__(self, reasons: Sequence[str]) -> None:
         super().__init__("; ".join(reasons))
@@ -105,7 +104,7 @@ def fee_of_what_is_covered(tariff: Tariff, stay: Stay) -> Fee:
 
 
 def fee_of_no_show(tariff: Tariff, stay: Stay) -> Fee:
-    """What a booking costs whose driver did not arrive in time: its own price, else that of the time until then."""
+    """What a booking costs whose driver did not arrive: the line for it, else the time until it was ended."""
     line = plan_of(tariff, stay.size, stay.premium).no_show
     if line is None:
         return fee_of_what_is_covered(tariff, stay)
@@ -145,13 +144,12 @@ def _times(plan: Plan, stay: Stay) -> Times:
 
 def _offers(plan: Plan, stay: Stay, times: Times) -> list[Offer]:
     """Those whose code was given and in whose windows the stay begins; each counts once."""
-    found = []
-    for offer in plan.offers:
-        if offer.code.casefold() in {code.casefold() for code in stay.codes} and (
-            not offer.windows or plan.is_in_window(offer, times.begins_us)
-        ):
-            found.append(offer)
-    return found
+    given = {code.casefold() for code in stay.codes}
+    return [
+        offer
+        for offer in plan.offers
+        if offer.code.casefold() in given and (not offer.windows or plan.is_in_window(offer, times.begins_us))
+    ]
 
 
 class _Sums:
@@ -240,7 +238,7 @@ def _above_maxima(plan: Plan, times: Times, charges: Sequence[Charge]) -> list[t
 
 
 def _at_most(most: int, keys: Sequence[Any], left: list[int]) -> tuple[int, int]:
-    """Takes from ``left`` what is more than that for any key, the later first; how many keys, and how much."""
+    """Takes from ``left`` what is more than that for a key, the later first; for how many keys, how much."""
     sums: dict[Any, int] = {}
     reached: set[Any] = set()
     taken = 0
@@ -308,7 +306,7 @@ _LOOKED_AHEAD = timedelta(days=8)
 
 
 def dearer_from(tariff: Tariff, stay: Stay) -> tuple[datetime, Fee] | None:
-    """The end of the stay past which it costs more, and what it costs then; ``None`` where it doesn't in 8 days.
+    """The end past which the stay costs more, and what it costs then; ``None``: not within eight days.
 
     A longer stay never costs less, so the instant is found by halving.
     """

@@ -2,19 +2,22 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Index, Text, text
 from sqlmodel import Field, SQLModel
 
 from app.core.db import BigKey, UtcDateTime
 
 
-class Tariff(SQLModel, table=True):
-    """A price per started increment of time. A change is a new version; what runs keeps its own."""
+class TariffVersion(SQLModel, table=True):
+    """Rate lines for a lot, or for an area of it, from an instant on. It never changes: a change is a new one.
+
+    ``time_zone`` is the lot's, so that a fee can be reckoned from this alone.
+    """
 
     __tablename__ = "tariff"
     __table_args__ = (
-        UniqueConstraint("lot_id", "area_id", "version"),
-        CheckConstraint("increment_s > 0 AND price_minor >= 0 AND premium_price_minor >= 0"),
+        # Two versions of one number would be two truths; NULL is equal to nothing, so 0 stands for no area.
+        Index("tariff_version", "lot_id", text("coalesce(area_id, 0)"), "version", unique=True),
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigKey, primary_key=True))
@@ -22,7 +25,8 @@ class Tariff(SQLModel, table=True):
     area_id: int | None = Field(default=None, sa_column=Column(BigKey, ForeignKey("area.id"), nullable=True))
     version: int = 1
     currency: str = Field(max_length=3)
-    increment_s: int = 1800
-    price_minor: int = Field(sa_column=Column(BigInteger, nullable=False))
-    premium_price_minor: int = Field(sa_column=Column(BigInteger, nullable=False))
+    time_zone: str = Field(max_length=64)
+    lines: str = Field(sa_column=Column(Text, nullable=False), description="as tariffs.documents writes them")
+    valid_from: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    created_by: str = Field(default="", max_length=120)

@@ -1,34 +1,70 @@
 """Setting prices."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.money import exponent
-from app.payments.models import Tariff
+from app.payments.queries import TARIFF
+from app.payments.tariffs.documents import as_text
+from app.payments.tariffs.lines import Line, PerIncrement
 
 DEFAULT_INCREMENT_S = 1800
-_TARIFF = Tariff.__table__  # type: ignore[attr-defined]
 
 
-async def open_tariff(connection: AsyncConnection, lot_id: int, currency: str, now: datetime) -> None:
-    """The first tariff of a lot, where it has none: 1.00 per started half hour, 1.50 for premium."""
-    if (
-        await connection.execute(select(_TARIFF.c.id).where(_TARIFF.c.lot_id == lot_id).limit(1))
-    ).first() is not None:
-        return
+def first_lines(currency: str) -> tuple[Line, ...]:
+    """What a lot costs before anybody has said so: 1.00 per started half hour, 1.50 for premium."""
     # A unit of a currency without decimals is worth a cent or so: a hundred of them stand for one.
     unit_minor = 10 ** exponent(currency) if exponent(currency) else 100
-    await connection.execute(
-        insert(_TARIFF).values(
-            lot_id=lot_id,
-            area_id=None,
-            version=1,
-            currency=currency,
-            increment_s=DEFAULT_INCREMENT_S,
-            price_minor=unit_minor,
-            premium_price_minor=unit_minor * 3 // 2,
-            created_at=now,
-        )
+    length = {"increment_s": DEFAULT_INCREMENT_S, "per_s": DEFAULT_INCREMENT_S}
+    return (
+        PerIncrement(premium=False, price_minor=unit_minor, **length),
+        PerIncrement("premium", premium=True, price_minor=unit_minor * 3 // 2, **length),
     )
+
+
+async def open_tariff(
+    connection: AsyncConnection, lot_id: int, currency: str, time_zone: str, now: datetime
+) -> None:
+    """The first tariff of a lot, where it has none."""
+    if (
+        await connection.execute(select(TARIFF.c.id).where(TARIFF.c.lot_id == lot_id).limit(1))
+    ).first() is None:
+        await set_tariff(connection, lot_id, None, currency, time_zone, first_lines(currency), now, now)
+
+
+async def set_tariff(
+    connection: AsyncConnection,
+    lot_id: int,
+    area_id: int | None,
+    currency: str,
+    time_zone: str,
+    lines: Sequence[Line],
+    valid_from: datetime,
+    now: datetime,
+    created_by: str = "",
+) -> int:
+    """A new version of a lot's or an area's tariff; returns its number. What runs keeps the one it has.
+
+    The lines are those of :func:`~app.payments.tariffs.documents.read`. Where two come at once, SQL refuses
+    the later one (a unique index), which may be tried again.
+    """
+    is_its = (TARIFF.c.lot_id == lot_id) & (
+        TARIFF.c.area_id.is_(None) if area_id is None else TARIFF.c.area_id == area_id
+    )
+    version = (await connection.execute(select(func.max(TARIFF.c.version)).where(is_its))).scalar() or 0
+    values = {
+        "lot_id": lot_id,
+        "area_id": area_id,
+        "version": version + 1,
+        "currency": currency,
+        "time_zone": time_zone,
+        "lines": as_text(lines),
+        "valid_from": valid_from,
+        "created_at": now,
+        "created_by": created_by,
+    }
+    await connection.execute(insert(TARIFF).values(**values))
+    return version + 1

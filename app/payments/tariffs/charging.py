@@ -28,7 +28,7 @@ class Charge:
 
 @dataclass(slots=True)
 class Charged:
-    """What a stay comes to before anything is taken off; ``uncovered``: why no price is known, or none may be."""
+    """What a stay comes to before anything is taken off; ``uncovered``: why a part of it has no price."""
 
     charges: list[Charge] = field(default_factory=list)
     uncovered: list[str] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Charged:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """The instants of a stay in microseconds, in this order; ``until_us``: from then on nothing is as planned."""
+    """The instants of a stay in microseconds; from ``until_us`` on nothing is as planned."""
 
     begins_us: int
     expected_us: int

@@ -1,5 +1,6 @@
 """Tariffs as they are stored and sent: a list of JSON objects, each with its ``kind``."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
@@ -105,14 +106,19 @@ def read(objects: Sequence[Any]) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def stored(objects: Sequence[dict[str, Any]]) -> tuple[Line, ...]:
-    """Lines that were checked when they were stored."""
+def stored(text: str) -> tuple[Line, ...]:
+    """Lines that were checked when they were stored, from the JSON of :func:`as_text`."""
     return tuple(
         _ADAPTERS[given["kind"]].validate_python(
             {key: value for key, value in given.items() if key != "kind"}
         )
-        for given in objects
+        for given in json.loads(text)
     )
+
+
+def as_text(lines: Sequence[Line]) -> str:
+    """Lines as they are stored: the same lines are the same text."""
+    return json.dumps(written(lines), separators=(",", ":"), ensure_ascii=False, sort_keys=True)
 
 
 def _without_defaults(line: Line) -> dict[str, Any]:

@@ -4,8 +4,8 @@ Amounts are minor units of the tariff's currency, lengths are whole seconds, tim
 the lot's wall. What each kind means, also where lines meet, is told in ``docs/tariffs.md``.
 """
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -81,7 +81,7 @@ class Tiers(Line):
 
 @dataclass(frozen=True, kw_only=True)
 class FlatRate(Line):
-    """Once for each occurrence of its window. Beside a price for time it is the most that the window costs."""
+    """Once for each occurrence of its window. Beside a price for time it is the most that this costs."""
 
     price_minor: Amount
 
@@ -155,7 +155,7 @@ class Surcharge(Line):
 
 @dataclass(frozen=True, kw_only=True)
 class Maximum(Line):
-    """No more than this: ``per`` calendar day, window, or period of ``period_s`` from the start of the stay."""
+    """No more than this ``per`` calendar day, window, or period of ``period_s`` from the stay's start."""
 
     amount_minor: Amount
     per: Literal["window", "day", "period"]
@@ -171,7 +171,7 @@ class Minimum(Line):
 
 @dataclass(frozen=True, kw_only=True)
 class Offer(Line):
-    """For who has the code, or whose stay a validator has confirmed: a share off, an amount off, time free."""
+    """For who has the code, or whose stay was validated with it: a share off, an amount off, time free."""
 
     code: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^\S+$")]
     percent_bp: Share = 0
@@ -191,10 +191,14 @@ TimePrice = PerIncrement | Tiers | FlatRate | Free | NoParking
 
 @dataclass(frozen=True)
 class Tariff:
-    """Rate lines in one currency, for a lot in one time zone (an IANA name)."""
+    """Rate lines in one currency, for a lot in one time zone (an IANA name).
+
+    ``plans``: what :mod:`~app.payments.tariffs.plan` has made of it, by size and premium.
+    """
 
     id: int
     version: int
     currency: str
     time_zone: str
     lines: tuple[Line, ...]
+    plans: dict[tuple[str, bool], Any] = field(default_factory=dict, init=False, repr=False, compare=False)

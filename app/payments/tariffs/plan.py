@@ -1,9 +1,9 @@
-"""A tariff as it stands for one kind of slot: the week cut into bands, each with the lines that hold in it."""
+"""A tariff as it stands for one kind of slot: the week in bands, each with the lines that hold in it."""
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from itertools import pairwise
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -151,9 +151,15 @@ class Plan:
         return instant_us(self.zone, day + 1, window.to_s if goes_on else 0)
 
 
-@lru_cache(maxsize=1_024)
 def plan_of(tariff: Tariff, size: str, premium: bool) -> Plan:
-    """The tariff for one kind of slot."""
+    """The tariff for one kind of slot; made once for each tariff."""
+    found: Plan | None = tariff.plans.get((size, premium))
+    if found is None:
+        found = tariff.plans[size, premium] = _made(tariff, size, premium)
+    return found
+
+
+def _made(tariff: Tariff, size: str, premium: bool) -> Plan:
     lines = tuple(line for line in tariff.lines if line.is_for(size, premium))
     overstay, holding = _only(lines, Overstay), _only(lines, Holding)
     grace, minimum = _only(lines, Grace), _only(lines, Minimum)
@@ -188,7 +194,7 @@ def _bands(lines: Sequence[Line], weekday: int) -> tuple[Band, ...]:
         for window in line.windows:
             edges.update(edge for part in _parts(window, weekday) for edge in (part.from_s, part.to_s))
     ordered = sorted(edges)
-    return tuple(_band(lines, weekday, *pair) for pair in zip(ordered, ordered[1:], strict=False))
+    return tuple(_band(lines, weekday, *pair) for pair in pairwise(ordered))
 
 
 @dataclass(frozen=True)
