@@ -130,9 +130,10 @@ class PlainFee:
         zone, stay = ZoneInfo(self.tariff.time_zone), self.stay
         codes = {code.casefold() for code in stay.codes}
         free = sum(line.lasts_s for line in lines if isinstance(line, FreeTime)) // 60
-        free += sum(
-            line.free_s for line in lines if isinstance(line, Offer) and line.code.casefold() in codes
-        ) // 60
+        free += (
+            sum(line.free_s for line in lines if isinstance(line, Offer) and line.code.casefold() in codes)
+            // 60
+        )
         overstay = next((line for line in lines if isinstance(line, Overstay)), None)
         paid_until = now = stay.start
         stood: dict[Any, int] = {}
@@ -204,7 +205,9 @@ class PlainFee:
     def _limit(self, lines: list[Line]) -> None:
         for line in lines:
             if isinstance(line, FlatRate):
-                self._at_most(line.price_minor, lambda item, line=line: occurrence(line, item.day, item.minute))
+                self._at_most(
+                    line.price_minor, lambda item, line=line: occurrence(line, item.day, item.minute)
+                )
         for per in ("window", "day", "period"):
             for line in lines:
                 if isinstance(line, Maximum) and line.per == per:

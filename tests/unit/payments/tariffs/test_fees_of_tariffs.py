@@ -55,7 +55,9 @@ def test_who_stays_never_pays_more_than_who_leaves_and_comes_back_at_a_boundary(
         return
     cut = as_instant(data.draw(st.sampled_from(stretches[1:])).begins_us)
     whole = fee(tariff, stay).amount_minor
-    parts = fee(tariff, replace(stay, end=cut)).amount_minor + fee(tariff, replace(stay, start=cut)).amount_minor
+    parts = (
+        fee(tariff, replace(stay, end=cut)).amount_minor + fee(tariff, replace(stay, start=cut)).amount_minor
+    )
     assert whole <= parts + 1  # each part drops its own fraction of a minor unit
 
 
