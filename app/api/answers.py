@@ -28,10 +28,11 @@ def reserved(done: Reserved) -> dict[str, Any]:
         "until": unix(done.until),
         "arriveBy": unix(done.arrive_by),
         "price": {
-            "amount": done.price.per_increment.major,
+            "amount": done.price.money.major,
             "amountMinor": done.price.price_minor,
             "currency": done.price.currency,
-            "perStartedSeconds": done.price.increment_s,
+            "perSeconds": done.price.per_s or None,
+            "perStartedSeconds": done.price.increment_s or None,
         },
         "_links": {"booking": f"/bookings/{done.token}"},
     }

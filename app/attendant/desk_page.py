@@ -12,6 +12,7 @@ from app.accounts.access import account
 from app.attendant import views
 from app.bookings import problems, records
 from app.bookings import queries as bookings
+from app.bookings.billing import stay_of
 from app.bookings.desk import Desk
 from app.bookings.models import Hold, Reservation
 from app.bookings.reserve import nearest_like
@@ -23,8 +24,8 @@ from app.core.money import Money
 from app.core.parts import part
 from app.core.templating import environment
 from app.live.hub import Hub
-from app.payments.fees import fee
-from app.payments.queries import price_of
+from app.payments.fees import fee_of_what_is_covered
+from app.payments.queries import tariff_of
 from app.slots import queries as slots
 from app.slots.layout import LaidSlot, Layout
 from app.slots.maps import LotMaps
@@ -358,8 +359,8 @@ def _facts(running: Reservation, zone: str, now: datetime) -> tuple[views.Fact, 
 
 
 async def _owed(connection: Any, running: Reservation, now: datetime) -> Money:
-    price = await price_of(connection, running.tariff_id, premium=running.premium)
-    return fee(price, running.start_at, now).money
+    tariff = await tariff_of(connection, running.tariff_id)
+    return fee_of_what_is_covered(tariff, stay_of(running, now)).money
 
 
 async def _day(

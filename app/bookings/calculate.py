@@ -3,40 +3,50 @@
 from datetime import datetime
 
 from app.bookings import problems, records
+from app.bookings.billing import stay_of
 from app.bookings.desk import Desk, run_again_on_conflict
 from app.bookings.forms import LONGEST_STAY
 from app.core.errors import FieldError, InvalidInput
-from app.payments.fees import Fee, Price, fee, lines_from_stored
-from app.payments.queries import price_in_force, price_of
+from app.payments.fees import Fee, NotCovered, Stay, fee, fee_of_what_is_covered, lines_from_stored
+from app.payments.queries import tariff_in_force, tariff_of
+from app.payments.tariffs.lines import Tariff
 
 
-async def of_stay(desk: Desk, identifier: str, start: datetime, end: datetime) -> Fee:
+async def of_stay(
+    desk: Desk, identifier: str, start: datetime, end: datetime, codes: tuple[str, ...] = ()
+) -> Fee:
     """The fee of a stay on a slot, by the tariff in force now.
 
-    Raises a Problem: 404 for an unknown slot, 422 for times that are no stay, 503.
+    Raises a Problem: 404 for an unknown slot, 422 for times that are no stay or have no price, 503.
     """
     if end < start:
         raise InvalidInput([FieldError("endTime", "lies before startTime")])
     if end - start > LONGEST_STAY:
         raise InvalidInput([FieldError("endTime", "is more than a year after startTime")])
-    return fee(await price_of_slot(desk, identifier), start, end)
+    tariff, slot = await _tariff_of_slot(desk, identifier)
+    stay = Stay(start, end, until=end, size=slot.size, premium=slot.premium, codes=codes)
+    try:
+        return fee(tariff, stay)
+    except NotCovered as error:
+        raise problems.not_covered(error.reasons) from None
 
 
-async def price_of_slot(desk: Desk, identifier: str) -> Price:
-    """The price in force for a slot. A Problem (404, 409, 503) where there is none."""
+async def _tariff_of_slot(desk: Desk, identifier: str) -> tuple[Tariff, records.SlotRow]:
+    """The tariff in force for a slot. A Problem (404, 409, 503) where there is none."""
 
-    async def look() -> Price:
+    async def look() -> tuple[Tariff, records.SlotRow]:
         async with desk.database.look() as connection:
             slot = await records.slot_by(connection, identifier=identifier)
             if slot is None:
                 raise problems.no_such_slot(identifier)
-            price = await price_in_force(connection, slot.lot_id, slot.area_id, premium=slot.premium)
-            if price is None:
+            now = await desk.database.now(connection)
+            tariff = await tariff_in_force(connection, slot.lot_id, slot.area_id, now)
+            if tariff is None:
                 raise problems.no_tariff(slot.lot_code)
-            return price
+            return tariff, slot
 
-    price: Price = await run_again_on_conflict(look)
-    return price
+    found: tuple[Tariff, records.SlotRow] = await run_again_on_conflict(look)
+    return found
 
 
 async def of_reservation(desk: Desk, reservation: str) -> Fee:
@@ -46,8 +56,9 @@ async def of_reservation(desk: Desk, reservation: str) -> Fee:
         async with desk.database.look() as connection:
             booking = await records.active(connection, id=reservation)
             if booking is not None:
-                price = await price_of(connection, booking.tariff_id, premium=booking.premium)
-                return fee(price, booking.start_at, await desk.database.now(connection))
+                tariff = await tariff_of(connection, booking.tariff_id)
+                now = await desk.database.now(connection)
+                return fee_of_what_is_covered(tariff, stay_of(booking, now))
             before = await records.ended(connection, id=reservation)
             if before is None:
                 raise problems.no_such_reservation()

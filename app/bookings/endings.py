@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.bookings import problems, records
+from app.bookings.billing import stay_of
 from app.bookings.entity import as_compared
 from app.bookings.giving_back import GivenBack, give_back
 from app.bookings.jobs import Again, Done, Ending, Outcome
@@ -14,7 +15,7 @@ from app.bookings.records import Lock, SlotRow
 from app.bookings.results import Released
 from app.bookings.round import Round
 from app.core.errors import FieldError
-from app.payments.fees import Fee, fee, lines_from_stored
+from app.payments.fees import Fee, fee_of_no_show, fee_of_what_is_covered, lines_from_stored
 from app.slots.models import State
 
 
@@ -161,8 +162,9 @@ async def _release(
             round_.outcomes[ending] = Again.LOST
             continue
         billed_until = _billed_until(ending, booking, round_.now)
-        price = await round_.price_of(booking.tariff_id, premium=booking.premium)
-        fixed = fee(price, booking.start_at, billed_until)
+        tariff = await round_.tariff_of(booking.tariff_id)
+        reckon = fee_of_no_show if ending.as_no_show else fee_of_what_is_covered
+        fixed = reckon(tariff, stay_of(booking, billed_until))
         history.append(_history(round_, booking, ending, fixed))
         round_.outcomes[ending] = Done(_released(booking, slots[slot_id], billed_until, fixed))
         round_.keep_answer(ending, {"reservation": booking.id})

@@ -35,7 +35,11 @@ class Reservation(SQLModel, table=True):
     slot_id: int = Field(sa_column=Column(BigKey, ForeignKey("slot.id"), nullable=False, unique=True))
     lot_id: int = Field(sa_column=Column(BigKey, ForeignKey("lot.id"), nullable=False))
     tariff_id: int = Field(sa_column=Column(BigKey, ForeignKey("tariff.id"), nullable=False))
+    size: str = Field(default="car", max_length=16)
     premium: bool
+    codes: list[str] = Field(
+        default_factory=list, sa_column=Column(JSON, nullable=False), description="of offers that were given"
+    )
     entity: str = Field(max_length=120, description="as it is compared")
     entity_given: str = Field(max_length=120, description="as it was given, for showing")
     exclusive: bool = True
@@ -73,7 +77,9 @@ class ReservationHistory(SQLModel, table=True):
     slot_id: int = Field(sa_column=Column(BigKey, nullable=False))
     lot_id: int = Field(sa_column=Column(BigKey, nullable=False))
     tariff_id: int = Field(sa_column=Column(BigKey, nullable=False))
+    size: str = Field(default="car", max_length=16)
     premium: bool
+    codes: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     entity: str = Field(max_length=120)
     entity_given: str = Field(max_length=120)
     exclusive: bool

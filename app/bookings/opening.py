@@ -42,7 +42,7 @@ async def put_slot(desk: Desk, form: SlotForm) -> service.Put:
             now = await desk.database.now(connection)
             put = await service.put_slot(connection, form, now)
             if put.lot_created:
-                await open_tariff(connection, put.lot_id, put.currency, now)
+                await open_tariff(connection, put.lot_id, put.currency, put.time_zone, now)
             return put
 
     put: service.Put = await run_again_on_conflict(work)
@@ -69,7 +69,7 @@ async def import_lots(desk: Desk, plan: ImportPlan, *, plates: bool = False) -> 
                 refusals.append(_lot_is_there(fresh))
                 continue
             assert lot.id is not None
-            await open_tariff(connection, lot.id, lot.currency, now)
+            await open_tariff(connection, lot.id, lot.currency, lot.time_zone, now)
         lots.append(lot)
         slots += len(fresh.slots)
         await build_lot(desk, lot.id or 0)

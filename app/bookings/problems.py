@@ -144,6 +144,17 @@ def closed_with_its_lot(slot: str) -> Problem:
     )
 
 
+def not_covered(reasons: Sequence[str]) -> Problem:
+    """422: the tariff has no price for a part of the stay, or does not allow it."""
+    return Problem(
+        422,
+        "not-covered",
+        "This stay has no price",
+        f"{'; '.join(reasons).capitalize()}.",
+        extra={"reasons": list(reasons)},
+    )
+
+
 def was_used(slot: str) -> Problem:
     """409: a slot that a booking, past or present, refers to stays."""
     return Problem(

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.payments.fees import Fee, Price
+from app.payments.fees import Fee
+from app.payments.tariffs.asked import Price
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from app.bookings import records
 from app.bookings.forms import IdempotencyKey
 from app.bookings.jobs import Job, Outcome
 from app.bookings.records import Lock, Moved, SlotRow
-from app.payments.fees import Price
-from app.payments.queries import price_in_force, price_of
+from app.payments.queries import tariff_in_force, tariff_of
+from app.payments.tariffs.lines import Tariff
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Round:
     corrections: list[Moved] = field(default_factory=list)
     wrote: bool = False
     answers: list[tuple[Job, IdempotencyKey, dict[str, Any]]] = field(default_factory=list)
-    _prices: dict[tuple[Any, ...], Price | None] = field(default_factory=dict)
+    _tariffs: dict[tuple[Any, ...], Tariff | None] = field(default_factory=dict)
 
     @property
     def lock(self) -> Lock:
@@ -47,23 +47,21 @@ class Round:
         if job.key is not None:
             self.answers.append((job, job.key, answer))
 
-    async def price_in_force(self, slot: SlotRow) -> Price | None:
-        """The price at which this slot is booked now."""
-        asked = ("now", slot.lot_id, slot.area_id, slot.premium)
-        if asked not in self._prices:
-            self._prices[asked] = await price_in_force(
-                self.connection, slot.lot_id, slot.area_id, premium=slot.premium
-            )
-        return self._prices[asked]
+    async def tariff_in_force(self, slot: SlotRow) -> Tariff | None:
+        """The tariff at which this slot is booked now."""
+        asked = ("now", slot.lot_id, slot.area_id)
+        if asked not in self._tariffs:
+            self._tariffs[asked] = await tariff_in_force(self.connection, slot.lot_id, slot.area_id, self.now)
+        return self._tariffs[asked]
 
-    async def price_of(self, tariff_id: int, *, premium: bool) -> Price:
-        """The price that a booking was made at."""
-        asked = ("then", tariff_id, premium)
-        if asked not in self._prices:
-            self._prices[asked] = await price_of(self.connection, tariff_id, premium=premium)
-        price = self._prices[asked]
-        assert price is not None
-        return price
+    async def tariff_of(self, tariff_id: int) -> Tariff:
+        """The tariff that a booking was made at."""
+        asked = ("then", tariff_id)
+        if asked not in self._tariffs:
+            self._tariffs[asked] = await tariff_of(self.connection, tariff_id)
+        tariff = self._tariffs[asked]
+        assert tariff is not None
+        return tariff
 
     async def move(self, moves: list[records.Move], slots: dict[int, SlotRow]) -> dict[int, Moved]:
         """Moves slots, each once, and notes what Redis must hear of; those that did not move are left out."""

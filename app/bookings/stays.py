@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from app.bookings import problems, records
+from app.bookings.billing import stay_of
 from app.bookings.entity import as_compared
 from app.bookings.forms import LONGEST_STAY
 from app.bookings.jobs import Again, Arriving, Done, Extending, Outcome
@@ -13,7 +14,7 @@ from app.bookings.records import Lock, Move, SlotRow
 from app.bookings.results import Arrived, Extended
 from app.bookings.round import Round
 from app.core.errors import FieldError
-from app.payments.fees import fee
+from app.payments.fees import NotCovered, fee, fee_of_what_is_covered
 from app.slots.models import State
 
 Stay = tuple[SlotRow, Reservation]
@@ -141,6 +142,10 @@ async def _extend(round_: Round, one: Extending, slot: SlotRow, booking: Reserva
         return problems.slot_closes(slot.identifier)
     if wrong := _wrong_until(one.until, booking, round_.now):
         return problems.invalid([FieldError("until", wrong)])
+    try:
+        fee(await round_.tariff_of(booking.tariff_id), stay_of(booking, one.until, one.until))
+    except NotCovered as error:
+        return problems.not_covered(error.reasons)
     before = billed_to(booking, round_.now)
     await records.set_until(round_.connection, booking.id, one.until)
     round_.wrote = True
@@ -188,8 +193,9 @@ async def _booking(round_: Round, reservation: str) -> Any:
 async def _extended(
     round_: Round, slot: SlotRow, booking: Any, until: datetime, before: datetime
 ) -> Extended:
-    price = await round_.price_of(booking.tariff_id, premium=booking.premium)
-    total = fee(price, booking.start_at, until)
+    tariff = await round_.tariff_of(booking.tariff_id)
+    total = fee_of_what_is_covered(tariff, stay_of(booking, until, until))
+    costs_before = fee_of_what_is_covered(tariff, stay_of(booking, before, before))
     return Extended(
         reservation=booking.id,
         slot=slot.identifier,
@@ -197,5 +203,5 @@ async def _extended(
         start_at=booking.start_at,
         until=until,
         fee=total,
-        more_minor=total.amount_minor - fee(price, booking.start_at, before).amount_minor,
+        more_minor=max(0, total.amount_minor - costs_before.amount_minor),
     )

@@ -17,7 +17,8 @@ from app.bookings.results import Reserved
 from app.bookings.round import Round
 from app.core.errors import Problem
 from app.core.ids import new_id, sign_id
-from app.payments.fees import Price
+from app.payments.tariffs.asked import asked
+from app.payments.tariffs.lines import Tariff
 from app.slots.layout import Wish
 from app.slots.models import State
 
@@ -62,8 +63,8 @@ async def replay(round_: Round, kept: dict[str, Any]) -> Reserved:
     assert booking is not None, "a kept answer without its booking"
     slot = await records.slot_by(connection, id=booking.slot_id)
     assert slot is not None
-    price = await round_.price_of(booking.tariff_id, premium=booking.premium)
-    now = _reserved(round_, slot, booking.model_dump(), price)
+    tariff = await round_.tariff_of(booking.tariff_id)
+    now = _reserved(round_, slot, booking.model_dump(), tariff)
     if kept.get("slot", now.slot) != now.slot:
         # It was moved: who asks again is told where it is.
         return now
@@ -179,14 +180,14 @@ async def _refuse_or_try_again(
 
 
 async def _book(round_: Round, chosen: dict[int, Claim]) -> None:
-    bookings: dict[int, tuple[Taking, SlotRow, Price, dict[str, Any]]] = {}
+    bookings: dict[int, tuple[Taking, SlotRow, Tariff, dict[str, Any]]] = {}
     for slot_id in sorted(chosen):
         taking, slot = chosen[slot_id]
-        price = await round_.price_in_force(slot)
-        if price is None:
+        tariff = await round_.tariff_in_force(slot)
+        if tariff is None:
             round_.outcomes[taking] = problems.no_tariff(slot.lot_code)
         else:
-            bookings[slot_id] = (taking, slot, price, _values(round_, taking, slot, price))
+            bookings[slot_id] = (taking, slot, tariff, _values(round_, taking, slot, tariff))
     rows = [values for _, _, _, values in bookings.values()]
     inserted = await records.insert_reservations(round_.connection, rows)
     refused = [one for one in bookings.values() if one[3]["id"] not in inserted]
@@ -208,9 +209,9 @@ async def _book(round_: Round, chosen: dict[int, Claim]) -> None:
     await records.delete_reservations(round_.connection, [one for one in undone if one is not None])
     holds = [slot.reservation_id for slot_id, slot in slots.items() if slot_id in moved]
     await answered(round_, [one for one in holds if one is not None], WaitingState.SERVED)
-    for slot_id, (taking, slot, price, values) in bookings.items():
+    for slot_id, (taking, slot, tariff, values) in bookings.items():
         if slot_id in moved:
-            reserved = _reserved(round_, slot, values, price)
+            reserved = _reserved(round_, slot, values, tariff)
             round_.outcomes[taking] = Done(reserved)
             may_change = {name: getattr(reserved, name) for name in _MAY_CHANGE}
             kept = {"reservation": values["id"], "slot": reserved.slot, **may_change}
@@ -225,14 +226,16 @@ def _given_state(taking: Taking) -> State:
     return State.OCCUPIED if taking.request.arrived else State.RESERVED
 
 
-def _values(round_: Round, taking: Taking, slot: SlotRow, price: Price) -> dict[str, Any]:
+def _values(round_: Round, taking: Taking, slot: SlotRow, tariff: Tariff) -> dict[str, Any]:
     request, now = taking.request, round_.now
     return {
         "id": new_id(),
         "slot_id": slot.slot_id,
         "lot_id": slot.lot_id,
-        "tariff_id": price.tariff_id,
+        "tariff_id": tariff.id,
+        "size": slot.size,
         "premium": slot.premium,
+        "codes": [],
         "entity": _entity(taking, slot),
         "entity_given": as_given(request.entity),
         "exclusive": slot.lot_exclusive,
@@ -282,7 +285,7 @@ async def _have_a_booking(
     return told
 
 
-def _reserved(round_: Round, slot: SlotRow, booking: dict[str, Any], price: Price) -> Reserved:
+def _reserved(round_: Round, slot: SlotRow, booking: dict[str, Any], tariff: Tariff) -> Reserved:
     return Reserved(
         reservation=booking["id"],
         slot=slot.identifier,
@@ -293,7 +296,7 @@ def _reserved(round_: Round, slot: SlotRow, booking: dict[str, Any], price: Pric
         start_at=booking["start_at"],
         until=booking["until"],
         arrive_by=kept_arrive_by(slot, booking),
-        price=price,
+        price=asked(tariff, booking["start_at"], size=booking["size"], premium=booking["premium"]),
         token=sign_id(round_.signing_key, booking["id"]),
     )
 

@@ -76,10 +76,12 @@ class WallProjection:
 async def premium_lines(connection: HTTPConnection, lot_id: int) -> tuple[str, ...]:
     """What stands under the word Premium: its price, where it is known."""
     try:
-        price = await part(connection, Prices).of_lot(lot_id, premium=True)
+        price = await part(connection, Prices).of_lot(lot_id, datetime.now(UTC), premium=True)
     except SqlAway:
         return ()
-    return (f"{price.per_hour.text()} an hour",) if price else ()
+    if price is None:
+        return ()
+    return (f"{price.per_hour.text()} an hour" if price.kind == "time" else price.text,)
 
 
 def cells(layout: Layout, counts: Counts | None, lines: tuple[str, ...] = ()) -> WallCells:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 
 from app.accounts.access import SigningKey, reservation
+from app.bookings.billing import stay_of
 from app.bookings.desk import Desk, run_again_on_conflict
 from app.bookings.forms import LONGEST_STAY
 from app.bookings.models import Ending, Reservation, ReservationHistory
@@ -37,8 +38,9 @@ from app.driver.views import (
 )
 from app.live.hub import Hub
 from app.payments import fees
-from app.payments.fees import Price, fee, lines_from_stored
-from app.payments.queries import price_of
+from app.payments.fees import dearer_from, fee_of_what_is_covered, lines_from_stored
+from app.payments.queries import tariff_of
+from app.payments.tariffs.lines import Tariff
 from app.slots.layout import LaidSlot, Layout
 from app.slots.projections import count
 
@@ -52,7 +54,7 @@ EXTENSIONS = ((30, "30 min"), (60, "1 h"), (120, "2 h"), (240, "4 h"))
 
 async def booking_page(request: Request, notice: Notice | None = None) -> BookingPage:
     """The page of the booking whose secret the path holds. A Problem (404) where it is not known."""
-    found, price, now, layout = await _facts(request)
+    found, tariff, now, layout = await _facts(request)
     facts = found.facts
     slot = layout.by_id[facts.slot_id]
     lot, token = layout.lot, request.path_params["token"]
@@ -73,12 +75,12 @@ async def booking_page(request: Request, notice: Notice | None = None) -> Bookin
         entity=facts.entity_given,
         entity_label="Plate",
         map=shown_map,
-        running=_running(running, price, now, lot.time_zone, _running_url(request, slot.name))
+        running=_running(running, tariff, now, lot.time_zone, _running_url(request, slot.name))
         if running
         else None,
         ended=_ended(found.end, lot.time_zone) if found.end else None,
-        release=_release(running, price, now, token) if running else None,
-        extend=_extend(running, price, now, lot.time_zone, token) if running else None,
+        release=_release(running, tariff, now, token) if running else None,
+        extend=_extend(running, tariff, now, lot.time_zone, token) if running else None,
         check_in=_check_in(running, token) if running else None,
         notice=notice,
         show_text=CHECKS_IN if running is not None and running.arrive_by else OPENS_PAGE,
@@ -93,11 +95,11 @@ async def booking_page(request: Request, notice: Notice | None = None) -> Bookin
 
 async def running_view(request: Request) -> Running | None:
     """The running figures; ``None`` once the page has to be read anew: it has ended, or was moved."""
-    found, price, now, layout = await _facts(request)
+    found, tariff, now, layout = await _facts(request)
     slot = layout.by_id[found.facts.slot_id].name
     if found.running is None or request.query_params.get("slot", slot) != slot:
         return None
-    return _running(found.running, price, now, layout.lot.time_zone, _running_url(request, slot))
+    return _running(found.running, tariff, now, layout.lot.time_zone, _running_url(request, slot))
 
 
 def _running_url(request: Request, slot: str) -> str:
@@ -116,74 +118,61 @@ async def my_bookings(request: Request) -> MyBookings:
         for token, one in reservations(request).items():
             found = await booking(connection, one)
             if found is not None:
-                price = await price_of(connection, found.facts.tariff_id, premium=found.facts.premium)
-                known.append((token, found, price))
+                tariff = await tariff_of(connection, found.facts.tariff_id)
+                known.append((token, found, tariff))
     # A layout takes a connection of its own: never two at once, or the pool may wait for itself.
-    for token, found, price in known:
+    for token, found, tariff in known:
         layout = await desk.layouts.of(found.facts.lot_id)
         if layout is not None:
-            row = _row(found, layout, price, token, now)
+            row = _row(found, layout, tariff, token, now)
             (active if row.active else ended).append(row)
     return MyBookings(tuple(active), tuple(ended))
 
 
-async def _facts(request: Request) -> tuple[Booking, Price, datetime, Layout]:
+async def _facts(request: Request) -> tuple[Booking, Tariff, datetime, Layout]:
     desk = part(request, Desk)
 
-    async def look() -> tuple[Booking | None, Price | None, datetime]:
+    async def look() -> tuple[Booking | None, Tariff | None, datetime]:
         async with desk.database.look() as connection:
             found = await booking(connection, reservation(request))
-            price = None
+            tariff = None
             if found is not None:
-                price = await price_of(connection, found.facts.tariff_id, premium=found.facts.premium)
-            return found, price, await desk.database.now(connection)
+                tariff = await tariff_of(connection, found.facts.tariff_id)
+            return found, tariff, await desk.database.now(connection)
 
-    found, price, now = await run_again_on_conflict(look)
+    found, tariff, now = await run_again_on_conflict(look)
     layout = None if found is None else await desk.layouts.of(found.facts.lot_id)
     if found is None or layout is None:
         raise Problem(404, "no-such-booking", "This link leads to no booking", "It may have ended long ago.")
-    return found, price, now, layout
+    return found, tariff, now, layout
 
 
-def _running(booked: Reservation, price: Price, now: datetime, time_zone: str, refresh_url: str) -> Running:
-    begins = booked.start_at
-    until = booked.until
-    if now < begins:
-        return Running(
-            refresh_url=refresh_url,
-            time_label=f"Held, billed from {words.clock(begins, time_zone, now)}, in",
-            elapsed=words.figures(begins - now + timedelta(seconds=59)),
-            elapsed_s=int((begins - now).total_seconds()),
-            price_label="To pay now",
-            price=Money(0, price.currency).text(),
-            next_price=price.per_increment.text(),
-            next_at=words.clock(begins, time_zone, now),
-            next_in=f"in {words.span(begins - now)}",
-            from_text=words.clock(begins, time_zone, now),
-            until_text=words.clock(until, time_zone, now) if until else "",
-            counts_down=True,
-            warning=_warning(booked, now, time_zone),
-        )
-    due = fee(price, begins, now)
+def _running(booked: Reservation, tariff: Tariff, now: datetime, time_zone: str, refresh_url: str) -> Running:
+    begins, until = booked.start_at, booked.until
+    waits = now < begins
+    due = fee_of_what_is_covered(tariff, stay_of(booked, now))
+    dearer = dearer_from(tariff, stay_of(booked, max(now, begins)))
+    next_at, then = dearer if dearer is not None else (None, None)
     since = "Parked" if booked.arrived_at else "Reserved"
-    step = timedelta(seconds=price.increment_s)
-    next_at = begins + step * max(1, -(-(now - begins) // step))
     used = 0
-    if until is not None and until > begins:
+    if until is not None and until > begins and not waits:
         used = min(100, round(100 * ((now - begins) / (until - begins))))
     return Running(
         refresh_url=refresh_url,
-        time_label=f"{since} since {words.clock(begins, time_zone, now)}",
-        elapsed=words.figures(now - begins),
-        elapsed_s=int((now - begins).total_seconds()),
+        time_label=f"Held, billed from {words.clock(begins, time_zone, now)}, in"
+        if waits
+        else f"{since} since {words.clock(begins, time_zone, now)}",
+        elapsed=words.figures(begins - now + timedelta(seconds=59) if waits else now - begins),
+        elapsed_s=int(abs(now - begins).total_seconds()),
         price_label="To pay now",
         price=due.money.text(),
-        next_price=Money(due.amount_minor + price.price_minor, price.currency).text(),
-        next_at=words.clock(next_at, time_zone, now),
-        next_in=f"in {words.span(next_at - now)}",
+        next_price=then.money.text() if then is not None else "",
+        next_at=words.clock(next_at, time_zone, now) if next_at is not None else "",
+        next_in=f"in {words.span(next_at - now)}" if next_at is not None else "",
         used_percent=used,
-        from_text=words.clock(begins, time_zone, now) if until else "",
+        from_text=words.clock(begins, time_zone, now) if until or waits else "",
         until_text=words.clock(until, time_zone, now) if until else "",
+        counts_down=waits,
         over=until is not None and now > until,
         warning=_warning(booked, now, time_zone),
     )
@@ -206,17 +195,21 @@ def _warning(booked: Reservation, now: datetime, time_zone: str) -> Notice | Non
     return Notice(f"Ends in {words.span(booked.until - now)}.", "Stay longer, or leave in time.", "stale")
 
 
-def _extend(booked: Reservation, price: Price, now: datetime, time_zone: str, token: str) -> Extend | None:
+def _extend(booked: Reservation, tariff: Tariff, now: datetime, time_zone: str, token: str) -> Extend | None:
     """A later end, at its price; from the planned end on, or from now where that is past or open."""
     begins = billed_to(booked, now)
-    before = fee(price, booked.start_at, begins)
+    before = fee_of_what_is_covered(tariff, stay_of(booked, begins, begins))
     choices = []
     for minutes, label in EXTENSIONS:
         until = begins + timedelta(minutes=minutes)
         if until - booked.start_at > LONGEST_STAY:
             continue
-        more = fee(price, booked.start_at, until).amount_minor - before.amount_minor
-        amount = Money(more, price.currency).text()
+        try:
+            longer = fees.fee(tariff, stay_of(booked, until, until))
+        except fees.NotCovered:
+            # Nobody may stand there for so long, or nothing says what it costs.
+            continue
+        amount = Money(max(0, longer.amount_minor - before.amount_minor), tariff.currency).text()
         choices.append(
             Extension(
                 until.isoformat(), label, f"until {words.clock(until, time_zone, now)}", f"{amount} more"
@@ -239,8 +232,8 @@ def _check_in(booked: Reservation, token: str) -> CheckIn | None:
     return CheckIn(f"/bookings/{token}/check-in", new_id())
 
 
-def _release(booked: Reservation, price: Price, now: datetime, token: str) -> Release:
-    due = fee(price, booked.start_at, now).money
+def _release(booked: Reservation, tariff: Tariff, now: datetime, token: str) -> Release:
+    due = fee_of_what_is_covered(tariff, stay_of(booked, now)).money
     asked = f"You pay {due.text()}." if due.amount_minor else "It costs nothing: it has not begun."
     return Release(
         action_url=f"/bookings/{token}/release",
@@ -281,7 +274,7 @@ def _unit_price(line: fees.FeeLine, currency: str) -> str:
     return Money(line.amount_minor // max(1, line.quantity), currency).text()
 
 
-def _row(found: Booking, layout: Layout, price: Price, token: str, now: datetime) -> BookingRow:
+def _row(found: Booking, layout: Layout, tariff: Tariff, token: str, now: datetime) -> BookingRow:
     facts = found.facts
     slot: LaidSlot = layout.by_id[facts.slot_id]
     zone = layout.lot.time_zone
@@ -292,7 +285,7 @@ def _row(found: Booking, layout: Layout, price: Price, token: str, now: datetime
             when = f"cancelled at {words.clock(found.end.ended_at, zone, now)}"
         status = "ended"
     else:
-        amount = fee(price, facts.start_at, now).money
+        amount = fee_of_what_is_covered(tariff, stay_of(facts, now)).money
         when = f"since {words.clock(facts.start_at, zone, now)}"
         if facts.start_at > now:
             when = f"from {words.clock(facts.start_at, zone, now)}"

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -21,7 +22,7 @@ from app.driver.waiting import standing
 from app.live.hub import Hub
 from app.live.picture import Picture
 from app.payments.prices import Prices
-from app.payments.queries import price_in_force
+from app.payments.queries import tariff_in_force
 from app.slots.layout import LaidSlot, Layout
 from app.slots.maps import LotMaps
 from app.slots.models import STATE_CODES, STATES, State, public_code
@@ -113,8 +114,8 @@ async def panel_for(
     try:
         async with desk.database.look() as connection:
             area_id = next((one.id for one in layout.areas if one.code == slot.area_code), None)
-            price = await price_in_force(connection, layout.lot_id, area_id, premium=slot.premium)
             now = await desk.database.now(connection)
+            tariff = await tariff_in_force(connection, layout.lot_id, area_id, now)
     except SqlAway:
         if sent.get("tried"):
             # What was typed stays where it is.
@@ -122,9 +123,9 @@ async def panel_for(
         return panel.away(layout, slot)
     frame = await desk.layouts.frame(layout.lot_id)
     rules = frame.lot if frame is not None else None
-    if price is None:
+    if tariff is None:
         raise problems.no_tariff(layout.lot.code)
-    shown = panel.book(layout, slot, price, panel.Choices.read(sent), now, errors, notice, rules)
+    shown = panel.book(layout, slot, tariff, panel.Choices.read(sent), now, errors, notice, rules)
     if held and hold is not None:
         return panel.held(shown, layout, slot, hold.until, now)
     if notice is None and stands is not None and stands.was_passed and not gone:
@@ -157,12 +158,10 @@ def nearest_free(layout: Layout, picture: Picture) -> LaidSlot | None:
 
 async def _prices(request: Request, layout: Layout) -> str:
     try:
-        price = await part(request, Prices).of_lot(layout.lot_id, premium=False)
+        price = await part(request, Prices).of_lot(layout.lot_id, datetime.now(UTC), premium=False)
     except SqlAway:
         price = None
-    if price is None:
-        return ""
-    return f"{price.per_increment.text()} per started {price.increment_s // 60} min"
+    return "" if price is None else price.text
 
 
 async def mine(request: Request, layout: Layout) -> dict[int, str]:

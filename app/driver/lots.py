@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
 from starlette.requests import HTTPConnection
@@ -13,8 +14,8 @@ from app.core.templating import render
 from app.driver.views import LotList, LotRow
 from app.live.hub import Hub
 from app.live.picture import Picture
-from app.payments.fees import Price
 from app.payments.prices import Prices
+from app.payments.tariffs.asked import Price
 from app.slots import queries
 from app.slots.layout import Layout
 from app.slots.memory import Memory
@@ -64,7 +65,7 @@ async def _found(request: HTTPConnection, search: str) -> tuple[list[Lot], bool]
 
 async def _prices(request: HTTPConnection, lots: Sequence[Lot]) -> dict[int, Price]:
     try:
-        return await part(request, Prices).of_lots([lot.id or 0 for lot in lots])
+        return await part(request, Prices).of_lots([lot.id or 0 for lot in lots], datetime.now(UTC))
     except SqlAway:
         return {}
 
@@ -86,7 +87,7 @@ def row(lot: Lot, counts: Counts | None, price: Price | None, *, chosen: bool = 
         free=free,
         total=total,
         used_percent=round(100 * (usable - free) / usable) if usable else 100,
-        price_from=f"{price.per_hour.text()} / h" if price else "",
+        price_from=price.hour_text if price else "",
         premium_free=counts.premium if counts else 0,
         note="" if total else "no slots yet" if counts else "",
         chosen=chosen,

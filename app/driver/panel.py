@@ -21,7 +21,9 @@ from app.driver.views import (
     Wait,
 )
 from app.driver.waiting import wishes
-from app.payments.fees import Price, fee
+from app.payments.fees import NotCovered, Stay, fee
+from app.payments.tariffs.asked import Price, asked
+from app.payments.tariffs.lines import Tariff
 from app.slots.layout import LaidSlot, Layout
 from app.slots.models import STATES, Lot, State, public_code
 
@@ -263,7 +265,7 @@ def away(layout: Layout, slot: LaidSlot) -> Panel:
 def book(
     layout: Layout,
     slot: LaidSlot,
-    price: Price,
+    tariff: Tariff,
     choices: Choices,
     now: datetime,
     errors: dict[str, str] | None = None,
@@ -276,8 +278,16 @@ def book(
     chosen = times(choices, lot.time_zone, now)
     total = ""
     begins = billed_from(chosen.start, now)
+    price = asked(tariff, max(begins, now), size=slot.size, premium=slot.premium)
     if chosen.until is not None:
-        total = fee(price, begins, chosen.until).money.text()
+        expected = chosen.start or now
+        stay = Stay(begins, chosen.until, expected, chosen.until, slot.size, slot.premium)
+        try:
+            total = fee(tariff, stay).money.text()
+        except NotCovered as error:
+            notice = notice or Notice(
+                "This stay has no price.", f"{'; '.join(error.reasons).capitalize()}.", "stale"
+            )
     url = f"/lots/{quote(lot.code)}/slots/{quote(slot.name, safe='')}"
     local_now = now.astimezone(words.zone(lot.time_zone))
     form = BookingForm(
@@ -318,14 +328,13 @@ def _after(chosen: Times, begins: datetime, lot: Lot, now: datetime) -> str:
 
 
 def _slot(layout: Layout, slot: LaidSlot, price: Price | None) -> PanelSlot:
-    step = price.increment_s // 60 if price else 0
     return PanelSlot(
         name=slot.name,
         position=slot.position,
         place=_place(layout, slot),
-        price=price.per_hour.text() if price else "",
-        price_unit="/ hour" if price else "",
-        price_step=f"{price.per_increment.text()} per started {step} min" if price else "",
+        price=price.per_hour.text() if price and price.kind == "time" else price.text if price else "",
+        price_unit="/ hour" if price and price.kind == "time" else "",
+        price_step=price.text if price and price.kind == "time" else "",
     )
 
 

@@ -9,7 +9,7 @@ from app.core.db import BigKey, UtcDateTime
 
 
 class TariffVersion(SQLModel, table=True):
-    """Rate lines for a lot, or for an area of it, from an instant on. It never changes: a change is a new one.
+    """Rate lines for a lot, or an area of it, from an instant on. It never changes: a change is a new one.
 
     ``time_zone`` is the lot's, so that a fee can be reckoned from this alone.
     """

@@ -14,22 +14,27 @@ from app.payments.tariffs.lines import Tariff
 
 TARIFF = TariffVersion.__table__  # type: ignore[attr-defined]
 
+
 async def tariff_in_force(
     connection: AsyncConnection, lot_id: int, area_id: int | None, now: datetime
 ) -> Tariff | None:
     """The newest tariff of the area, else of the lot; ``None`` where the lot has none."""
     row = (
-        await connection.execute(
-            select(TARIFF)
-            .where(
-                TARIFF.c.lot_id == lot_id,
-                (TARIFF.c.area_id == area_id) | TARIFF.c.area_id.is_(None),
-                TARIFF.c.valid_from <= now,
+        (
+            await connection.execute(
+                select(TARIFF)
+                .where(
+                    TARIFF.c.lot_id == lot_id,
+                    (TARIFF.c.area_id == area_id) | TARIFF.c.area_id.is_(None),
+                    TARIFF.c.valid_from <= now,
+                )
+                .order_by(TARIFF.c.area_id.is_(None), TARIFF.c.version.desc())
+                .limit(1)
             )
-            .order_by(TARIFF.c.area_id.is_(None), TARIFF.c.version.desc())
-            .limit(1)
         )
-    ).mappings().one_or_none()
+        .mappings()
+        .one_or_none()
+    )
     return None if row is None else as_tariff(row)
 
 

@@ -18,10 +18,19 @@ def first_lines(currency: str) -> tuple[Line, ...]:
     """What a lot costs before anybody has said so: 1.00 per started half hour, 1.50 for premium."""
     # A unit of a currency without decimals is worth a cent or so: a hundred of them stand for one.
     unit_minor = 10 ** exponent(currency) if exponent(currency) else 100
-    length = {"increment_s": DEFAULT_INCREMENT_S, "per_s": DEFAULT_INCREMENT_S}
     return (
-        PerIncrement(premium=False, price_minor=unit_minor, **length),
-        PerIncrement("premium", premium=True, price_minor=unit_minor * 3 // 2, **length),
+        _per_half_hour("", unit_minor, premium=False),
+        _per_half_hour("premium", unit_minor * 3 // 2, premium=True),
+    )
+
+
+def _per_half_hour(name: str, price_minor: int, *, premium: bool) -> PerIncrement:
+    return PerIncrement(
+        name,
+        premium=premium,
+        price_minor=price_minor,
+        increment_s=DEFAULT_INCREMENT_S,
+        per_s=DEFAULT_INCREMENT_S,
     )
 
 

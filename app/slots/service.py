@@ -41,6 +41,7 @@ class Put:
     created: bool
     lot_created: bool
     currency: str
+    time_zone: str
 
 
 async def put_slot(connection: AsyncConnection, form: SlotForm, now: datetime) -> Put:
@@ -180,7 +181,9 @@ async def _create_slot(connection: AsyncConnection, form: SlotForm, now: datetim
     )
     await _note(connection, lot, slot_id, now)
     assert lot.id is not None
-    return Put(slot_id, lot.id, created=True, lot_created=lot_created, currency=lot.currency)
+    return Put(
+        slot_id, lot.id, created=True, lot_created=lot_created, currency=lot.currency, time_zone=lot.time_zone
+    )
 
 
 async def _replace_slot(connection: AsyncConnection, form: SlotForm, seen: Slot, now: datetime) -> Put:
@@ -222,7 +225,9 @@ async def _replace_slot(connection: AsyncConnection, form: SlotForm, seen: Slot,
     await connection.execute(update(_SLOT).where(_SLOT.c.id == slot.id).values(**values))
     assert slot.id is not None
     await _note(connection, lot, slot.id, now)
-    return Put(slot.id, slot.lot_id, created=False, lot_created=False, currency=lot.currency)
+    return Put(
+        slot.id, slot.lot_id, created=False, lot_created=False, currency=lot.currency, time_zone=lot.time_zone
+    )
 
 
 async def _reclassify(connection: AsyncConnection, lot: Lot, slot: Slot, kind: dict[str, Any]) -> None:

@@ -68,9 +68,7 @@ def asked(tariff: Tariff, at: datetime, *, size: str = "car", premium: bool = Fa
     for held in stretch.band.surcharges:
         line: Surcharge = held.line
         price_minor += price_minor * line.percent_bp // _BASIS_POINTS
-    return Price(
-        tariff.id, tariff.version, tariff.currency, price_minor, increment_s, per_s, premium, kind
-    )
+    return Price(tariff.id, tariff.version, tariff.currency, price_minor, increment_s, per_s, premium, kind)
 
 
 def _of_band(band: Band) -> tuple[Literal["time", "flat", "free", "unknown"], int, int, int]:

@@ -220,7 +220,9 @@ def _band(lines: Sequence[Line], weekday: int, from_s: int, to_s: int) -> Band:
     held = [
         one for number, line in enumerate(lines) if (one := _held(line, number, weekday, from_s)) is not None
     ]
-    prices = [one for one in held if isinstance(one.line, PerIncrement | Tiers | NoParking)]
+    # Where nobody may park no price counts.
+    prices = [one for one in held if isinstance(one.line, NoParking)]
+    prices += [one for one in held if isinstance(one.line, PerIncrement | Tiers)]
     free = [one for one in held if isinstance(one.line, Free)]
     flats = [one for one in held if isinstance(one.line, FlatRate)]
     longest = [one for one in held if isinstance(one.line, LongestStay)]

@@ -13,6 +13,8 @@ SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+# Beyond it a date can't be told in every zone; there each day is as long as any.
+_LAST_DAY = datetime.max.toordinal() - 2
 
 
 def as_us(instant: datetime) -> int:
@@ -26,7 +28,10 @@ def as_instant(us: int) -> datetime:
 
 def day_of(zone: ZoneInfo, us: int) -> int:
     """The day in whose stretches an instant lies."""
-    day = as_instant(us).astimezone(zone).toordinal()
+    try:
+        day = min(_LAST_DAY, as_instant(us).astimezone(zone).toordinal())
+    except OverflowError:
+        day = _LAST_DAY
     # Where the clock is put back at midnight, the last hour of a day is shown again after the next has begun.
     while us >= day_begins_us(zone, day + 1):
         day += 1
@@ -41,6 +46,8 @@ def day_begins_us(zone: ZoneInfo, day: int) -> int:
 
 def instant_us(zone: ZoneInfo, day: int, after_midnight_s: int) -> int:
     """When the wall clock shows so many seconds after the midnight with which ``day`` begins."""
+    if day > _LAST_DAY:
+        return instant_us(zone, _LAST_DAY, after_midnight_s) + (day - _LAST_DAY) * DAY_US
     shown = datetime.fromordinal(day) + timedelta(seconds=after_midnight_s)
     first = shown.replace(tzinfo=zone).astimezone(UTC)
     if first.astimezone(zone).replace(tzinfo=None) == shown:

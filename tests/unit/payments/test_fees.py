@@ -1,5 +1,6 @@
 """Fees: what must hold of each of them, whatever the price and however long the stay."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -9,16 +10,43 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.money import exponent
-from app.payments.fees import Fee, Price, fee, lines_from_stored
+from app.payments import fees
+from app.payments.fees import Fee, Stay, lines_from_stored
+from app.payments.tariffs.asked import Price, asked
+from app.payments.tariffs.lines import PerIncrement, Tariff
 
 BERLIN = ZoneInfo("Europe/Berlin")
 START = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
+
+@dataclass(frozen=True)
+class OnePrice:
+    """A tariff of one line that always holds."""
+
+    currency: str
+    increment_s: int
+    price_minor: int
+    premium: bool = False
+
+    @property
+    def tariff(self) -> Tariff:
+        name = "premium" if self.premium else ""
+        length = self.increment_s
+        line = PerIncrement(name, price_minor=self.price_minor, increment_s=length, per_s=length)
+        return Tariff(1, 1, self.currency, "Europe/Berlin", (line,))
+
+    @property
+    def asked(self) -> Price:
+        return asked(self.tariff, START)
+
+
+def fee(price: OnePrice, start: datetime, end: datetime) -> Fee:
+    return fees.fee(price.tariff, Stay(start, end))
+
+
 prices = st.builds(
-    Price,
-    tariff_id=st.just(1),
-    version=st.just(1),
+    OnePrice,
     currency=st.sampled_from(["EUR", "USD", "JPY", "KWD"]),
     increment_s=st.integers(1, 86_400),
     price_minor=st.integers(0, 10**9),
@@ -30,20 +58,20 @@ stays = st.timedeltas(timedelta(0), timedelta(days=366))
 
 def price(
     increment_s: int = 1800, price_minor: int = 100, currency: str = "EUR", *, premium: bool = False
-) -> Price:
-    return Price(1, 1, currency, increment_s, price_minor, premium)
+) -> OnePrice:
+    return OnePrice(currency, increment_s, price_minor, premium)
 
 
 @given(prices, starts, stays, stays)
 def test_a_longer_stay_never_costs_less(
-    one: Price, start: datetime, first: timedelta, second: timedelta
+    one: OnePrice, start: datetime, first: timedelta, second: timedelta
 ) -> None:
     shorter, longer = sorted((first, second))
     assert fee(one, start, start + shorter).amount_minor <= fee(one, start, start + longer).amount_minor
 
 
 @given(prices, starts, stays)
-def test_the_lines_sum_to_the_amount(one: Price, start: datetime, stay: timedelta) -> None:
+def test_the_lines_sum_to_the_amount(one: OnePrice, start: datetime, stay: timedelta) -> None:
     charged = fee(one, start, start + stay)
     assert sum(line.amount_minor for line in charged.lines) == charged.amount_minor
     assert charged.currency == one.currency
@@ -53,7 +81,7 @@ def test_the_lines_sum_to_the_amount(one: Price, start: datetime, stay: timedelt
 
 @given(prices, starts, st.integers(1, 5_000), st.integers(1, 10**6))
 def test_a_started_increment_counts_whole_and_not_a_microsecond_sooner(
-    one: Price, start: datetime, increments: int, beyond_us: int
+    one: OnePrice, start: datetime, increments: int, beyond_us: int
 ) -> None:
     exact = timedelta(seconds=one.increment_s) * increments
     beyond = min(timedelta(microseconds=beyond_us), timedelta(seconds=one.increment_s))
@@ -64,7 +92,7 @@ def test_a_started_increment_counts_whole_and_not_a_microsecond_sooner(
 
 @given(prices, starts, stays, st.integers(1, 10**6))
 def test_no_microsecond_is_lost_to_rounding(
-    one: Price, start: datetime, stay: timedelta, beyond_us: int
+    one: OnePrice, start: datetime, stay: timedelta, beyond_us: int
 ) -> None:
     """Reckoned in integers, the only way that is exact."""
     stay += timedelta(microseconds=beyond_us)
@@ -75,7 +103,7 @@ def test_no_microsecond_is_lost_to_rounding(
 
 @given(prices, starts, stays)
 def test_it_does_not_matter_in_which_zone_the_times_are_given(
-    one: Price, start: datetime, stay: timedelta
+    one: OnePrice, start: datetime, stay: timedelta
 ) -> None:
     there = start.astimezone(timezone_of_minus_five())
     assert fee(one, there, start + stay) == fee(
@@ -88,7 +116,7 @@ def timezone_of_minus_five() -> ZoneInfo:
 
 
 @given(prices, starts, stays)
-def test_what_is_stored_is_what_is_read_again(one: Price, start: datetime, stay: timedelta) -> None:
+def test_what_is_stored_is_what_is_read_again(one: OnePrice, start: datetime, stay: timedelta) -> None:
     charged = fee(one, start, start + stay)
     assert Fee(charged.amount_minor, charged.currency, lines_from_stored(charged.stored_lines())) == charged
 
@@ -167,8 +195,8 @@ def test_a_line_says_its_rule_and_its_unit(increment_s: int, unit: str) -> None:
     ("increment_s", "hour_minor"), [(1800, 200), (3600, 100), (2400, 200), (900, 400), (7200, 100)]
 )
 def test_an_hour_costs_the_increments_that_are_started_in_it(increment_s: int, hour_minor: int) -> None:
-    assert price(increment_s).per_hour.amount_minor == hour_minor
+    assert price(increment_s).asked.per_hour.amount_minor == hour_minor
     assert (
-        price(increment_s).per_hour.amount_minor
+        price(increment_s).asked.per_hour.amount_minor
         == fee(price(increment_s), START, START + timedelta(hours=1)).amount_minor
     )

@@ -1,6 +1,7 @@
 """Tariffs and stays for Hypothesis, and the rounds of the year at which clocks and calendars change."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import strategies as st
@@ -65,18 +66,18 @@ def instants(draw: Any) -> datetime:
 
 
 @st.composite
-def priced_weeks(draw: Any) -> list[Line]:
+def priced_weeks(draw: Any, *, tiered: bool = True) -> list[Line]:
     """Prices that cover the week: each day is cut at the same edges, and each part is one line's."""
     cuts = sorted({0, *draw(st.lists(edges_s, max_size=3)), DAY_S})
     split = draw(st.sampled_from([(range(7),), (range(5), range(5, 7))]))
     lines: list[Line] = []
     for days in split:
-        for from_s, to_s in zip(cuts, cuts[1:], strict=False):
-            lines.append(draw(time_prices((Window(frozenset(days), from_s, to_s),))))
+        for from_s, to_s in pairwise(cuts):
+            lines.append(draw(time_prices((Window(frozenset(days), from_s, to_s),), tiered=tiered)))
     if len(cuts) > 2 and draw(st.booleans()):
         # A window over midnight in place of the first and the last one.
         inner = [line for line in lines if (0 not in _from(line)) and (DAY_S not in _to(line))]
-        night = draw(time_prices((Window(frozenset(range(7)), cuts[-2], cuts[1]),)))
+        night = draw(time_prices((Window(frozenset(range(7)), cuts[-2], cuts[1]),), tiered=tiered))
         lines = [*inner, night]
     return lines
 
@@ -90,8 +91,9 @@ def _to(line: Line) -> set[int]:
 
 
 @st.composite
-def time_prices(draw: Any, windows: tuple[Window, ...]) -> Line:
-    kind = draw(st.sampled_from(["increment", "increment", "tiers", "flat", "free"]))
+def time_prices(draw: Any, windows: tuple[Window, ...], *, tiered: bool = True) -> Line:
+    kinds = ["increment", "increment", "flat", "free", *(["tiers"] if tiered else [])]
+    kind = draw(st.sampled_from(kinds))
     if kind == "tiers":
         first = draw(minutes_s)
         tiers = (Tier(first, draw(amounts), draw(minutes_s)), Tier(None, draw(amounts), draw(minutes_s)))
@@ -112,7 +114,7 @@ some_windows = st.builds(
 
 @st.composite
 def extras(draw: Any, *, capped: bool = True) -> list[Line]:
-    """What changes prices. ``capped``: also what a stay that is cut in two may have twice."""
+    """What changes prices. ``capped``: also what a stay that is cut in two has twice, or begins anew."""
     lines: list[Line] = []
     if draw(st.booleans()):
         lines.append(Surcharge(windows=(draw(some_windows),), percent_bp=draw(st.integers(1, 20_000))))
@@ -147,7 +149,7 @@ def extras(draw: Any, *, capped: bool = True) -> list[Line]:
 
 @st.composite
 def tariffs(draw: Any, *, capped: bool = True) -> Tariff:
-    lines = [*draw(priced_weeks()), *draw(extras(capped=capped))]
+    lines = [*draw(priced_weeks(tiered=capped)), *draw(extras(capped=capped))]
     return Tariff(1, 1, draw(st.sampled_from(CURRENCIES)), draw(st.sampled_from(ZONES)), tuple(lines))
 
 

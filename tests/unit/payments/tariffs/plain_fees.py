@@ -34,7 +34,7 @@ MINUTE = timedelta(minutes=1)
 
 @lru_cache(maxsize=4096)
 def first_minutes(zone: ZoneInfo, day: date) -> dict[int, datetime]:
-    """When the wall clock shows each minute of a day for the first time; one that it skips: the minute after."""
+    """When the clock shows each minute of a day for the first time; one that it skips: the minute after."""
     found: dict[int, datetime] = {}
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
     for number in range(-16 * 60, 40 * 60):
