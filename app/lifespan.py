@@ -10,15 +10,19 @@ from app.accounts.access import SigningKey
 from app.accounts.incarnation import read_incarnation
 from app.accounts.service import installation
 from app.accounts.sessions import Sessions
+from app.bookings.bills import read_bill
 from app.bookings.desk import Desk
 from app.core import log
 from app.core.clock import Clock
 from app.core.db import Database
 from app.core.parts import Parts
 from app.core.redis import Store, connect
+from app.core.signing import Secrets
 from app.core.templating import environment
 from app.live.hub import Hub
+from app.payments.paying import Cashier
 from app.payments.prices import Prices
+from app.payments.providers import opened_providers
 from app.settings import Settings
 from app.slots.layout import Layouts
 from app.slots.maps import LotMaps
@@ -43,6 +47,14 @@ async def opened_desk(settings: Settings, clock: Clock | None = None) -> AsyncIt
 
 
 @asynccontextmanager
+async def opened_cashier(settings: Settings, desk: Desk) -> AsyncIterator[Cashier]:
+    """Who takes money, over the desk's SQL: it asks neither Redis nor the feed."""
+    secrets = Secrets((*(one.encode() for one in settings.signing_secrets), desk.signing_key))
+    async with opened_providers(settings) as providers:
+        yield Cashier(desk.database, secrets, providers, read_bill)
+
+
+@asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """Opens SQL, Redis and the live feed. Redis may be away: booking goes by SQL until it is back."""
     log.configure()
@@ -50,6 +62,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     async with opened_desk(settings, app.state.clock) as (desk, redis):
         source = StatusPictures(desk.database, desk.layouts, desk.status)
         async with (
+            opened_cashier(settings, desk) as cashier,
             desk.database.pulse.running(),
             Hub(source, redis).running() as hub,
             Memory(desk.database, desk.layouts, hub).kept() as memory,
@@ -64,6 +77,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
                 hub,
                 memory,
                 Prices(desk.database),
+                cashier,
                 Sessions(desk.database),
                 SigningKey(desk.signing_key),
                 LotMaps(environment()),

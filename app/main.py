@@ -42,6 +42,7 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/parking", api.put_parking, PROGRAM, ["PUT"]),
         GuardedRoute("/parking", api.post_parking, PROGRAM, ["POST"]),
         GuardedRoute("/parking/payment", api.post_payment, PROGRAM, ["POST"]),
+        GuardedRoute("/payments/webhooks/{provider}", api.webhook, PUBLIC, ["POST"]),
         GuardedRoute("/openapi.json", documentation.openapi_json, PUBLIC),
         GuardedRoute("/docs", documentation.docs, PUBLIC),
         # Drivers

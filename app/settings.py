@@ -19,6 +19,7 @@ DEFAULT_PORT = 8000
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_SCRUB_S = 600
 LONGEST_SCRUB_S = 7 * 86_400
+SHORTEST_SECRET = 32
 
 # sockaddr_un.sun_path on Linux holds 108 bytes, the closing NUL among them.
 SOCKET_PATH_LIMIT_BYTES = 107
@@ -60,6 +61,7 @@ class Settings:
     worker_metrics_port: int | None = None
     scrub_s: int = DEFAULT_SCRUB_S
     forwarded_allow_ips: str = ""
+    signing_secrets: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> "Settings":
@@ -77,6 +79,7 @@ class Settings:
             worker_metrics_port=_worker_metrics_port(given, problems),
             scrub_s=_scrub_s(given, problems),
             forwarded_allow_ips=_forwarded_allow_ips(given, problems),
+            signing_secrets=_secrets(given, "LOTLINE_SIGNING_SECRETS", problems),
         )
         if problems:
             raise SettingsError(problems)
@@ -110,6 +113,7 @@ class Settings:
             "LOTLINE_WORKER_METRICS_PORT": str(self.worker_metrics_port or ""),
             "LOTLINE_SCRUB_SECONDS": str(self.scrub_s),
             "FORWARDED_ALLOW_IPS": self.forwarded_allow_ips,
+            "LOTLINE_SIGNING_SECRETS": ",".join(self.signing_secrets),
         }
 
 
@@ -160,6 +164,14 @@ def _forwarded_allow_ips(given: Mapping[str, str], problems: list[str]) -> str:
                     "127.0.0.1,10.0.0.0/8, or be * where nothing but a proxy can reach this process."
                 )
     return text
+
+
+def _secrets(given: Mapping[str, str], name: str, problems: list[str]) -> tuple[str, ...]:
+    """Secrets by commas, the newest first; what they are is not repeated."""
+    found = tuple(filter(None, map(str.strip, given.get(name, "").split(","))))
+    if any(len(one) < SHORTEST_SECRET for one in found):
+        problems.append(f"{name} has a secret of fewer than {SHORTEST_SECRET} characters.")
+    return found
 
 
 def _whole_number(

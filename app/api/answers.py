@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 from app.bookings.results import Arrived, Extended, Released, Reserved
 from app.core.money import Money
 from app.payments.fees import Fee
+from app.payments.models import Payment, PaymentState
+from app.payments.quotes import Quoted
 from app.slots.memory import PageFromMemory
 from app.slots.models import State
 from app.slots.queries import Cursor, Page, SlotDetails
@@ -70,6 +72,29 @@ def arrived(done: Arrived) -> dict[str, Any]:
         "reservation": done.reservation,
         "lot": done.lot,
         "arrivedAt": unix(done.arrived_at),
+    }
+
+
+def quoted(found: Quoted, signed: str) -> dict[str, Any]:
+    """What is to be paid for a booking now, with the quote that pays it: none where nothing is due."""
+    facts = fee(found.fee)
+    if found.quote is None:
+        return facts | {"quote": None, "validUntil": None}
+    return facts | {"quote": signed, "validUntil": found.quote.valid_until_us // 1_000_000}
+
+
+def payment(paid: Payment, token: str) -> dict[str, Any]:
+    """``next``: where the payer has to go before it can be paid."""
+    is_paid = paid.state == PaymentState.PAID
+    return {
+        "payment": paid.id,
+        "reservation": paid.reservation_id,
+        "status": paid.state,
+        "amount": Money(paid.amount_minor, paid.currency).major,
+        "amountMinor": paid.amount_minor,
+        "currency": paid.currency,
+        "receipt": f"/receipts/{token}" if is_paid else None,
+        "next": paid.next_url or None,
     }
 
 

@@ -194,6 +194,19 @@ class Calculate(_Body):
     start_time: Instant | None = Field(default=None, alias="startTime")
     end_time: Instant | None = Field(default=None, alias="endTime")
     reservation: Text | None = None
+    codes: Annotated[list[Code], Field(max_length=10)] = Field(
+        default_factory=list, description="of offers; only for a slot and two times"
+    )
+
+
+class Pay(_Body):
+    """Body of ``POST /parking/payment?action=pay``."""
+
+    quote: Annotated[str, AfterValidator(fit_text), Field(min_length=1, max_length=4_000)]
+    method: Code = Field(description="cash, terminal, or what a provider takes")
+    token: Annotated[str, AfterValidator(fit_text), Field(max_length=80)] = Field(
+        default="", description="the provider's own, where the method needs one; never a card's number"
+    )
 
 
 class Put(_Body):

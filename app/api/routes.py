@@ -24,8 +24,11 @@ from app.core import metrics
 from app.core.db import Database, SqlAway
 from app.core.errors import FieldError, InvalidInput, Problem
 from app.core.forms import fit_text, read_json_object, validated
-from app.core.ids import read_signed_id
+from app.core.ids import read_signed_id, sign_id
 from app.core.parts import part
+from app.payments.models import PaymentState
+from app.payments.paying import Cashier, Order, as_problem, pay, quote_for
+from app.payments.webhooks import take_up
 from app.slots import queries
 from app.slots.forms import SlotForm
 from app.slots.layout import Wish
@@ -45,8 +48,8 @@ async def post_parking(request: Request) -> Response:
 
 
 async def post_payment(request: Request) -> Response:
-    """``POST /parking/payment?action=calculate``."""
-    action = _action(request, {"calculate": _calculate})
+    """``POST /parking/payment?action=calculate`` and ``pay``."""
+    action = _action(request, {"calculate": _calculate, "pay": _pay})
     return await action(request, await read_json_object(request))
 
 
@@ -192,7 +195,8 @@ async def _calculate(request: Request, body: dict[str, Any]) -> Response:
     asked = validated(models.Calculate, models.canonical(body, "slotIdentifier"))
     desk = part(request, Desk)
     if asked.reservation is not None:
-        return JSONResponse(answers.fee(await calculate.of_reservation(desk, asked.reservation)))
+        found, signed = await quote_for(part(request, Cashier), asked.reservation)
+        return JSONResponse(answers.quoted(found, signed))
     missing = [
         FieldError(name, "is missing")
         for name, value in (
@@ -204,8 +208,29 @@ async def _calculate(request: Request, body: dict[str, Any]) -> Response:
     ]
     if missing or asked.slot_identifier is None or asked.start_time is None or asked.end_time is None:
         raise InvalidInput(missing)
-    charged = await calculate.of_stay(desk, asked.slot_identifier, asked.start_time, asked.end_time)
+    codes = tuple(asked.codes)
+    charged = await calculate.of_stay(desk, asked.slot_identifier, asked.start_time, asked.end_time, codes)
     return JSONResponse(answers.fee(charged))
+
+
+async def _pay(request: Request, body: dict[str, Any]) -> Response:
+    asked = validated(models.Pay, models.canonical(body))
+    person: SignedIn | None = getattr(request.state, "account", None)
+    order = Order(asked.method, asked.token, by=person.name if person else "")
+    paid = await pay(part(request, Cashier), asked.quote, order)
+    if (refused := as_problem(paid)) is not None:
+        raise refused
+    status = 200 if paid.state == PaymentState.PAID else 202
+    key = part(request, SigningKey)
+    return JSONResponse(answers.payment(paid, sign_id(key, paid.id)), status)
+
+
+async def webhook(request: Request) -> Response:
+    """``POST /payments/webhooks/{provider}``: 204 once it is written down."""
+    await take_up(
+        part(request, Cashier), request.path_params["provider"], request.headers, await request.body()
+    )
+    return Response(status_code=204)
 
 
 async def _refuse_unknown(request: Request, wanted: queries.Filter) -> None:

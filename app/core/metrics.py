@@ -105,3 +105,24 @@ SCRUB_FINDINGS = Counter(
 VIEWERS = Gauge("lotline_viewers", "Open live connections", ["projection"], registry=REGISTRY)
 FRAMES = Counter("lotline_frames_total", "Frames sent to viewers", ["kind"], registry=REGISTRY)
 RESYNCS = Counter("lotline_resyncs_total", "Fresh snapshots taken", ["reason"], registry=REGISTRY)
+PAYMENTS = Counter(
+    "lotline_payments_total", "Payments by what became of them", ["provider", "outcome"], registry=REGISTRY
+)
+REFUNDS = Counter(
+    "lotline_refunds_total", "Refunds by what became of them", ["provider", "outcome"], registry=REGISTRY
+)
+PROVIDER_AWAY = Counter(
+    "lotline_provider_away_total",
+    "Calls of a provider that were not answered",
+    ["provider"],
+    registry=REGISTRY,
+)
+WEBHOOKS = Counter(
+    "lotline_webhooks_total",
+    "What providers sent of their own accord",
+    ["provider", "outcome"],
+    registry=REGISTRY,
+)
+LEDGER_OFF = Gauge(
+    "lotline_ledger_off_minor", "What the ledger's entries sum to, over all currencies", registry=REGISTRY
+)

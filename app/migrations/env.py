@@ -4,6 +4,7 @@ from alembic import context
 from sqlmodel import SQLModel
 
 import app.accounts.models
+import app.audit.models
 import app.bookings.models
 import app.payments.models
 import app.slots.models  # noqa: F401

@@ -1,8 +1,18 @@
-"""What SQL holds of prices."""
+"""What SQL holds of prices, payments and the money that moved."""
 
 from datetime import datetime
+from enum import StrEnum
 
-from sqlalchemy import Column, ForeignKey, Index, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlmodel import Field, SQLModel
 
 from app.core.db import BigKey, UtcDateTime
@@ -30,3 +40,137 @@ class TariffVersion(SQLModel, table=True):
     valid_from: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     created_by: str = Field(default="", max_length=120)
+
+
+class PaymentState(StrEnum):
+    """Where a payment stands. The first is not settled; of the others only ``paid`` has moved money."""
+
+    PENDING = "pending"
+    PAID = "paid"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+class Payment(SQLModel, table=True):
+    """One attempt to pay for a booking. ``id`` is derived from the booking and ``ordinal``, and is the
+    provider's idempotency key: however often the same attempt is sent, it is one.
+
+    ``bill`` is canonical JSON of what it pays for, for its receipt.
+    """
+
+    __tablename__ = "payment"
+    __table_args__ = (
+        UniqueConstraint("reservation_id", "ordinal"),
+        Index(
+            "payment_pending",
+            "reservation_id",
+            unique=True,
+            sqlite_where=text("state = 'pending'"),
+            postgresql_where=text("state = 'pending'"),
+        ),
+        Index("payment_lot", "lot_id", "settled_at"),
+        CheckConstraint("state IN ('pending', 'paid', 'failed', 'expired')", name="payment_state"),
+        CheckConstraint(
+            "amount_minor > 0 AND refunded_minor BETWEEN 0 AND amount_minor", name="payment_amount"
+        ),
+    )
+
+    id: str = Field(primary_key=True, max_length=36)
+    reservation_id: str = Field(max_length=36, index=True)
+    lot_id: int = Field(sa_column=Column(BigKey, nullable=False))
+    ordinal: int
+    amount_minor: int = Field(sa_column=Column(BigInteger, nullable=False))
+    currency: str = Field(max_length=3)
+    refunded_minor: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    provider: str = Field(max_length=16)
+    means: str = Field(max_length=80, description="a token of the provider's; never a card's number")
+    charge: str = Field(default="", max_length=120, description="the provider's own name for it")
+    state: str = Field(default=PaymentState.PENDING, max_length=16)
+    reason: str = Field(default="", max_length=200, description="why it was declined, for the payer")
+    next_url: str = Field(default="", max_length=500)
+    bill: str = Field(sa_column=Column(Text, nullable=False))
+    by: str = Field(default="", max_length=120, description="the attendant who took it")
+    created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    settled_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime, nullable=True))
+
+
+class RefundState(StrEnum):
+    """Where a refund stands."""
+
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Refund(SQLModel, table=True):
+    """A part of a payment that is given back. ``number`` counts them, from 1."""
+
+    __tablename__ = "refund"
+    __table_args__ = (
+        UniqueConstraint("payment_id", "number"),
+        CheckConstraint("state IN ('pending', 'done', 'failed')", name="refund_state"),
+        CheckConstraint("amount_minor > 0", name="refund_amount"),
+    )
+
+    id: str = Field(primary_key=True, max_length=36)
+    payment_id: str = Field(max_length=36, index=True)
+    number: int
+    amount_minor: int = Field(sa_column=Column(BigInteger, nullable=False))
+    currency: str = Field(max_length=3)
+    state: str = Field(default=RefundState.PENDING, max_length=16)
+    reason: str = Field(max_length=200)
+    by: str = Field(max_length=120)
+    created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    settled_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime, nullable=True))
+
+
+class PaymentTask(SQLModel, table=True):
+    """What is still to be asked of a provider: of a payment, or (``refund_id``) of a refund.
+
+    A worker takes one by moving ``due_at``: of several who try one changes the row.
+    """
+
+    __tablename__ = "payment_task"
+    __table_args__ = (Index("payment_task_due", "due_at"),)
+
+    id: str = Field(primary_key=True, max_length=36, description="the payment's, or the refund's")
+    payment_id: str = Field(max_length=36)
+    refund_id: str | None = Field(default=None, max_length=36)
+    due_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    attempts: int = 0
+    created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+
+
+class WebhookEvent(SQLModel, table=True):
+    """A provider's event that was taken up: sent again, it is not."""
+
+    __tablename__ = "webhook_event"
+
+    provider: str = Field(primary_key=True, max_length=16)
+    event: str = Field(primary_key=True, max_length=120)
+    received_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+
+
+class LedgerEntry(SQLModel, table=True):
+    """One side of a movement of money; those of one ``movement`` sum to zero. Added, never changed."""
+
+    __tablename__ = "ledger_entry"
+    __table_args__ = (Index("ledger_entry_at", "at"), Index("ledger_entry_account", "account", "at"))
+
+    id: int | None = Field(default=None, sa_column=Column(BigKey, primary_key=True))
+    movement: str = Field(max_length=36, description="a payment's or a refund's identifier")
+    account: str = Field(max_length=80)
+    amount_minor: int = Field(sa_column=Column(BigInteger, nullable=False))
+    currency: str = Field(max_length=3)
+    at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+
+
+class Receipt(SQLModel, table=True):
+    """What a payment was for, as canonical JSON: the same to the byte for ever."""
+
+    __tablename__ = "receipt"
+
+    number: int | None = Field(default=None, sa_column=Column(BigKey, primary_key=True))
+    payment_id: str = Field(max_length=36, unique=True)
+    body: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))

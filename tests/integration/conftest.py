@@ -6,10 +6,14 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
+from app.bookings.desk import Desk
+from app.core.clock import FixedClock
 from app.core.migrate import upgrade_url
 from tests import servers
 from tests.conftest import as_settings_have_it
+from tests.integration.bookings.timed import timed_desk
 from tests.integration.outages import LockedFile, Outage, PostgreSQL, postgresql
 
 _TEMPLATE = "lotline_template"
@@ -57,3 +61,10 @@ async def outage(
         begin, end = (server.freeze, server.thaw) if kind == "frozen" else (server.kill, server.start)
         yield Outage(url, begin, end)
         server.be_there()
+
+
+@pytest.fixture
+async def timed(database_url: str, redis: Redis) -> AsyncIterator[tuple[Desk, FixedClock]]:
+    """A desk, and the clock of its database, which only the test moves."""
+    async with timed_desk(database_url, redis) as opened:
+        yield opened

@@ -1,0 +1,295 @@
+"""From a quote to money: a payment is written down, then charged, then its outcome is written down.
+
+Whatever dies in between, the attempt keeps its identifier, which is the provider's idempotency key: who
+sends the quote again, and the worker that finds what was left, go on with the same one.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.audit.trail import note
+from app.core import metrics
+from app.core.db import Database
+from app.core.errors import Problem
+from app.core.money import Money
+from app.core.signing import Secrets
+from app.payments import problems, quotes, receipts, records
+from app.payments.bills import ReadBill
+from app.payments.models import Payment, PaymentState
+from app.payments.providers.protocol import Charged, ChargeOrder, Fate, Provider, ProviderAway
+from app.payments.quotes import Quote, Quoted
+
+log = structlog.get_logger()
+# So long the process that began a payment has for it; then a worker goes on.
+WORKER_AFTER = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class Cashier:
+    """What paying needs of its process. ``providers`` by name."""
+
+    database: Database
+    secrets: Secrets
+    providers: dict[str, Provider]
+    read_bill: ReadBill
+
+    def provider_of(self, means: str) -> Provider:
+        """Whoever takes this means. A Problem (422) where nobody does."""
+        for provider in self.providers.values():
+            if means in provider.means:
+                return provider
+        raise problems.no_such_means([one for provider in self.providers.values() for one in provider.means])
+
+
+@dataclass(frozen=True)
+class Order:
+    """How somebody pays: ``token`` is the provider's, where the means is not said by its word alone.
+
+    ``by``: the attendant who takes the money, "" where the payer does it.
+    """
+
+    means: str
+    token: str = ""
+    by: str = ""
+    return_url: str = ""
+
+
+async def quote_for(cashier: Cashier, reservation: str) -> tuple[Quoted, str]:
+    """What is to be paid for a booking now, and the signed quote: "" where nothing is. A Problem (404)."""
+    async with cashier.database.look() as connection:
+        now = await cashier.database.now(connection)
+        return await _quote(cashier, connection, reservation, now)
+
+
+async def _quote(
+    cashier: Cashier, connection: AsyncConnection, reservation: str, now: datetime
+) -> tuple[Quoted, str]:
+    bill = await cashier.read_bill(connection, reservation, now)
+    if bill is None:
+        raise problems.no_such_booking()
+    found = await quotes.quoted(connection, bill, now)
+    return found, "" if found.quote is None else quotes.sign(cashier.secrets, found.quote)
+
+
+async def pay(cashier: Cashier, signed: str, order: Order) -> Payment:
+    """Pays what a quote says; sent again it answers with what became of it.
+
+    The payment may still be pending: for the payer, or for a provider that does not answer. Raises a Problem:
+    422 for no quote or no such means, 403 where only an attendant may, 409 where the price is another one by
+    now, nothing is due, or somebody else is paying or has paid.
+    """
+    quote = quotes.read(cashier.secrets, signed)
+    if quote is None:
+        raise problems.not_a_quote()
+    provider = cashier.provider_of(order.means)
+    if provider.by_attendant and not order.by:
+        raise problems.only_an_attendant()
+    payment, charged = await _begin(cashier, quote, provider, order)
+    if payment.state != PaymentState.PENDING:
+        return payment
+    if charged is None:
+        charged = await _charge(provider, payment, order.return_url)
+    return payment if charged is None else await settle(cashier, payment.id, charged)
+
+
+async def _begin(
+    cashier: Cashier, quote: Quote, provider: Provider, order: Order
+) -> tuple[Payment, Charged | None]:
+    async with cashier.database.unit_of_work() as connection:
+        now = await cashier.database.now(connection)
+        await records.lock_booking(connection, quote.reservation)
+        before = await records.payment(connection, quote.payment)
+        if before is not None:
+            return _same_attempt(before, quote, provider, order), None
+        await _refuse_stale(cashier, connection, quote, now)
+        bill = await cashier.read_bill(connection, quote.reservation, now)
+        assert bill is not None
+        valid_until = datetime.fromtimestamp(quote.valid_until_us / 1_000_000, UTC)
+        fee = bill.fee_until(valid_until)
+        payment = Payment(
+            id=quote.payment,
+            reservation_id=quote.reservation,
+            lot_id=bill.lot_id,
+            ordinal=quote.ordinal,
+            amount_minor=quote.amount_minor,
+            currency=quote.currency,
+            provider=provider.name,
+            means=order.token or order.means,
+            bill=receipts.bill_text(bill, fee, valid_until),
+            by=order.by,
+            created_at=now,
+        )
+        if not await records.insert_payment(connection, payment.model_dump()):
+            pending = await records.pending_of(connection, quote.reservation)
+            raise problems.being_paid(pending.id if pending else quote.payment)
+        await records.insert_task(connection, payment.id, now + WORKER_AFTER, now)
+        who = order.by or "payer"
+        await note(
+            connection,
+            who,
+            "pay",
+            payment.reservation_id,
+            now,
+            payment=payment.id,
+            amount=Money(payment.amount_minor, payment.currency).major,
+            currency=payment.currency,
+            provider=provider.name,
+        )
+        if provider.by_attendant:
+            # The money is in the attendant's hand: nothing is to be asked.
+            charged = await provider.charge(_order_of(payment))
+            await settle_in(cashier, connection, payment, charged, now)
+    if provider.by_attendant:
+        async with cashier.database.look() as connection:
+            found = await records.payment(connection, payment.id)
+        assert found is not None
+        return found, None
+    return payment, None
+
+
+def _same_attempt(before: Payment, quote: Quote, provider: Provider, order: Order) -> Payment:
+    """Who sends a quote again is told of its payment; who pays the same otherwise, that it is being paid."""
+    is_same = (before.amount_minor, before.currency) == (quote.amount_minor, quote.currency)
+    if is_same and before.provider == provider.name and before.means == (order.token or order.means):
+        return before
+    if before.state == PaymentState.PENDING:
+        raise problems.being_paid(before.id)
+    raise problems.already_paid(before.id, before.provider)
+
+
+async def _refuse_stale(cashier: Cashier, connection: AsyncConnection, quote: Quote, now: datetime) -> None:
+    pending = await records.pending_of(connection, quote.reservation)
+    if pending is not None:
+        raise problems.being_paid(pending.id)
+    fresh, signed = await _quote(cashier, connection, quote.reservation, now)
+    if fresh.quote is None:
+        raise problems.nothing_due()
+    is_over = now.timestamp() * 1_000_000 > quote.valid_until_us
+    alike = (quote.ordinal, quote.settled_minor) == (fresh.quote.ordinal, fresh.quote.settled_minor)
+    # A booking that has ended meanwhile may cost less than what was said while it ran.
+    if is_over or not alike or quote.amount_minor > fresh.quote.amount_minor:
+        raise problems.stale_quote(told(fresh, signed))
+
+
+def told(found: Quoted, signed: str) -> dict[str, Any]:
+    """A fresh quote, as an answer has it."""
+    quote = found.quote
+    facts: dict[str, Any] = {
+        "amount": found.fee.money.major,
+        "amountMinor": found.fee.amount_minor,
+        "currency": found.fee.currency,
+    }
+    if quote is not None:
+        facts |= {"quote": signed, "validUntil": quote.valid_until_us // 1_000_000}
+    return facts
+
+
+def _order_of(payment: Payment, return_url: str = "") -> ChargeOrder:
+    return ChargeOrder(
+        payment=payment.id,
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        means=payment.means,
+        words="Parking",
+        return_url=return_url,
+    )
+
+
+async def _charge(provider: Provider, payment: Payment, return_url: str = "") -> Charged | None:
+    """What the provider says; ``None`` where it says nothing: a worker will hear."""
+    try:
+        return await provider.charge(_order_of(payment, return_url))
+    except ProviderAway as error:
+        metrics.PROVIDER_AWAY.labels(provider.name).inc()
+        log.warning("payment.provider_away", provider=provider.name, error=str(error))
+        return None
+
+
+async def settle(cashier: Cashier, payment_id: str, charged: Charged) -> Payment:
+    """Writes down what became of a charge; told again, or late, it is written once.
+
+    Raises a Problem (404) where there is no such payment.
+    """
+    async with cashier.database.unit_of_work() as connection:
+        now = await cashier.database.now(connection)
+        payment = await records.payment(connection, payment_id)
+        if payment is None:
+            raise problems.no_such_payment()
+        await settle_in(cashier, connection, payment, charged, now)
+        found = await records.payment(connection, payment_id)
+    assert found is not None
+    return found
+
+
+async def settle_in(
+    cashier: Cashier, connection: AsyncConnection, payment: Payment, charged: Charged, now: datetime
+) -> None:
+    """As :func:`settle`, in the caller's transaction."""
+    if _is_other(payment, charged):
+        # Nothing is taken for granted: somebody has to look.
+        log.error("payment.other_amount", payment=payment.id, told=charged.amount_minor)
+        metrics.PAYMENTS.labels(payment.provider, "other-amount").inc()
+        return
+    if charged.fate is Fate.PAID:
+        await _paid(connection, payment, charged, now)
+    elif charged.fate in (Fate.DECLINED, Fate.CANCELLED):
+        is_declined = charged.fate is Fate.DECLINED
+        target = PaymentState.FAILED if is_declined else PaymentState.EXPIRED
+        reason = charged.reason[:200] or ("The card was declined." if is_declined else "It was not finished.")
+        ended = {"charge": charged.charge, "reason": reason, "settled_at": now, "next_url": ""}
+        if await records.move_payment(connection, payment.id, [PaymentState.PENDING], target, **ended):
+            await records.delete_task(connection, payment.id)
+            await note(connection, payment.provider, target, payment.reservation_id, now, payment=payment.id)
+            metrics.PAYMENTS.labels(payment.provider, target).inc()
+    elif charged.fate is Fate.WAITING:
+        await records.note_charge(connection, payment.id, charged.charge, charged.next_url)
+
+
+def _is_other(payment: Payment, charged: Charged) -> bool:
+    return (charged.amount_minor is not None and charged.amount_minor != payment.amount_minor) or (
+        charged.currency is not None and charged.currency.upper() != payment.currency
+    )
+
+
+async def _paid(connection: AsyncConnection, payment: Payment, charged: Charged, now: datetime) -> None:
+    """Money has come in: also for an attempt that was given up before the provider said so."""
+    expected = [PaymentState.PENDING, PaymentState.FAILED, PaymentState.EXPIRED]
+    ended = {"charge": charged.charge, "reason": "", "settled_at": now, "next_url": ""}
+    if not await records.move_payment(connection, payment.id, expected, PaymentState.PAID, **ended):
+        return
+    till = f"till:{payment.provider}"
+    revenue = f"revenue:{payment.lot_id}"
+    await records.move_money(
+        connection, payment.id, payment.amount_minor, payment.currency, till, revenue, now
+    )
+    text = receipts.receipt_text(payment, charged.charge, now)
+    await records.insert_receipt(connection, payment.id, text, now)
+    await records.delete_task(connection, payment.id)
+    await note(
+        connection,
+        payment.by or payment.provider,
+        "paid",
+        payment.reservation_id,
+        now,
+        payment=payment.id,
+        amount=Money(payment.amount_minor, payment.currency).major,
+        currency=payment.currency,
+    )
+    metrics.PAYMENTS.labels(payment.provider, "paid").inc()
+
+
+def as_problem(payment: Payment) -> Problem | None:
+    """402 for an attempt that was declined or not finished."""
+    if payment.state not in (PaymentState.FAILED, PaymentState.EXPIRED):
+        return None
+    return Problem(
+        402,
+        "declined",
+        payment.reason.rstrip(".") or "The payment was declined",
+        "Calculate again, and pay otherwise.",
+        extra={"payment": payment.id, "status": payment.state},
+    )

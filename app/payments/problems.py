@@ -1,0 +1,72 @@
+"""What paying is refused with."""
+
+from typing import Any
+
+from app.core.errors import Problem
+
+
+def not_a_quote() -> Problem:
+    return Problem(
+        422,
+        "not-a-quote",
+        "This is no quote of ours",
+        "Calculate what the booking costs, then send its quote.",
+    )
+
+
+def no_such_means(known: list[str]) -> Problem:
+    return Problem(422, "no-such-method", "One can't pay like this here", f"Say one of: {', '.join(known)}.")
+
+
+def only_an_attendant() -> Problem:
+    return Problem(403, "only-an-attendant", "Cash is taken by an attendant", "Sign in, or pay otherwise.")
+
+
+def stale_quote(fresh: dict[str, Any]) -> Problem:
+    """409: what is due is not what it was. ``fresh``: what it is now, with a quote, if anything."""
+    return Problem(
+        409,
+        "stale-quote",
+        "The price has changed since",
+        "Look at what is to be paid now, and send that quote.",
+        extra=fresh,
+    )
+
+
+def nothing_due() -> Problem:
+    return Problem(409, "nothing-due", "Nothing is to be paid", "The booking is paid, or costs nothing.")
+
+
+def being_paid(payment: str) -> Problem:
+    return Problem(
+        409,
+        "being-paid",
+        "Somebody is paying for this booking",
+        "See what becomes of that; if it fails, pay then.",
+        extra={"payment": payment},
+    )
+
+
+def already_paid(payment: str, by: str) -> Problem:
+    return Problem(
+        409, "already-paid", "This has been paid", f"It was paid by {by}.", extra={"payment": payment}
+    )
+
+
+def no_such_booking() -> Problem:
+    return Problem(
+        404, "no-such-reservation", "There is no such booking", "It may be another installation's."
+    )
+
+
+def no_such_payment() -> Problem:
+    return Problem(404, "no-such-payment", "There is no such payment")
+
+
+def not_so_much_left(left: str) -> Problem:
+    return Problem(
+        409,
+        "not-so-much-left",
+        "So much can't be given back",
+        f"Of this payment {left} is left, if it is paid.",
+    )

@@ -1,0 +1,65 @@
+"""Receipts: what a payment was for, written once as canonical JSON, and shown from that alone.
+
+No number plate stands in it: whoever finds it learns nothing of whose car it was.
+"""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from app.core.money import Money
+from app.payments.bills import Bill
+from app.payments.fees import Fee
+from app.payments.models import Payment
+
+VERSION = 1
+
+
+def canonical(facts: dict[str, Any]) -> str:
+    """The same facts are the same text, to the byte."""
+    return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def bill_text(bill: Bill, fee: Fee, until: datetime) -> str:
+    """What a payment pays for, as it is kept with it from its beginning: the fee up to ``until``."""
+    return canonical(
+        {
+            "reservation": bill.reservation,
+            "lot": {"code": bill.lot, "name": bill.lot_name, "timeZone": bill.tariff.time_zone},
+            "slot": {"identifier": bill.slot, "name": bill.slot_name, "area": bill.area},
+            "from": bill.stay.start.isoformat(),
+            "until": until.isoformat(),
+            "ended": bill.fixed is not None,
+            "tariff": {"number": bill.tariff.id, "version": bill.tariff.version},
+            "currency": fee.currency,
+            "lines": [
+                {
+                    "rule": line.rule,
+                    "quantity": line.quantity,
+                    "unit": line.unit,
+                    "amountMinor": line.amount_minor,
+                }
+                for line in fee.lines
+            ],
+            "dueMinor": fee.amount_minor,
+        }
+    )
+
+
+def receipt_text(payment: Payment, charge: str, settled_at: datetime) -> str:
+    """The receipt of a payment that was paid then."""
+    return canonical(
+        {
+            "version": VERSION,
+            "payment": payment.id,
+            "ordinal": payment.ordinal,
+            "amount": Money(payment.amount_minor, payment.currency).major,
+            "amountMinor": payment.amount_minor,
+            "currency": payment.currency,
+            "by": payment.provider,
+            "means": payment.means if payment.provider == "desk" else "card",
+            "charge": charge,
+            "paidAt": settled_at.isoformat(),
+            "bill": json.loads(payment.bill),
+        }
+    )

@@ -1,0 +1,138 @@
+"""Giving back what was paid, whole or in part: written down first, then asked of the provider, once."""
+
+import uuid
+from datetime import datetime
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.audit.trail import note
+from app.core import metrics
+from app.core.money import Money
+from app.payments import problems, records
+from app.payments.models import Payment, Refund, RefundState
+from app.payments.paying import WORKER_AFTER, Cashier
+from app.payments.providers.protocol import Fate, ProviderAway, Refunded, RefundOrder
+
+log = structlog.get_logger()
+_NAMESPACE = uuid.UUID("b6a1f7c2-0f6d-5b8e-8d0a-3c1e5a7d9b42")
+LONGEST_REASON = 200
+
+
+async def give_back(
+    cashier: Cashier, payment_id: str, amount_minor: int, reason: str, by: str, *, number: int
+) -> Refund:
+    """Gives back so much of a payment. ``number`` is the refund's own, from 1: sent again it is done once.
+
+    Raises a Problem: 404 where there is no such payment, 409 where so much is not left of it, or its booking
+    is being paid for just now.
+    """
+    async with cashier.database.unit_of_work() as connection:
+        now = await cashier.database.now(connection)
+        payment = await records.payment(connection, payment_id)
+        if payment is None:
+            raise problems.no_such_payment()
+        await records.lock_booking(connection, payment.reservation_id)
+        before = await records.refund(connection, refund_id(payment_id, number))
+        if before is not None:
+            refund = before
+        else:
+            if (pending := await records.pending_of(connection, payment.reservation_id)) is not None:
+                # What it pays was reckoned without this refund.
+                raise problems.being_paid(pending.id)
+            refund = await begin(connection, payment, amount_minor, reason, by, number, now)
+    if refund.state == RefundState.PENDING:
+        return await ask(cashier, refund.id) or refund
+    return refund
+
+
+def refund_id(payment_id: str, number: int) -> str:
+    """The same refund has the same identifier, however often it is sent."""
+    return str(uuid.uuid5(_NAMESPACE, f"{payment_id}:{number}"))
+
+
+async def begin(
+    connection: AsyncConnection,
+    payment: Payment,
+    amount_minor: int,
+    reason: str,
+    by: str,
+    number: int,
+    now: datetime,
+) -> Refund:
+    """Notes a refund in this transaction; a worker asks for it if nobody else does. A Problem (409)."""
+    if amount_minor <= 0 or not await records.take_back(connection, payment.id, amount_minor):
+        left = Money(payment.amount_minor - payment.refunded_minor, payment.currency)
+        raise problems.not_so_much_left(left.text())
+    refund = Refund(
+        id=refund_id(payment.id, number),
+        payment_id=payment.id,
+        number=number,
+        amount_minor=amount_minor,
+        currency=payment.currency,
+        reason=reason[:LONGEST_REASON],
+        by=by,
+        created_at=now,
+    )
+    await records.insert_refund(connection, refund.model_dump())
+    await records.insert_task(connection, payment.id, now + WORKER_AFTER, now, refund=refund.id)
+    await note(
+        connection,
+        by,
+        "refund",
+        payment.reservation_id,
+        now,
+        payment=payment.id,
+        refund=refund.id,
+        amount=Money(amount_minor, payment.currency).major,
+        currency=payment.currency,
+        reason=refund.reason,
+    )
+    return refund
+
+
+async def ask(cashier: Cashier, refund_id_: str) -> Refund | None:
+    """Asks the provider, and writes down what it says; ``None`` where it does not answer."""
+    async with cashier.database.look() as connection:
+        refund = await records.refund(connection, refund_id_)
+        payment = None if refund is None else await records.payment(connection, refund.payment_id)
+    if refund is None or payment is None:
+        return None
+    provider = cashier.providers[payment.provider]
+    order = RefundOrder(refund.id, payment.id, payment.charge, refund.amount_minor, refund.currency)
+    try:
+        refunded = await provider.refund(order)
+    except ProviderAway as error:
+        metrics.PROVIDER_AWAY.labels(provider.name).inc()
+        log.warning("refund.provider_away", provider=provider.name, error=str(error))
+        return None
+    return await _settle(cashier, payment, refund, refunded)
+
+
+async def _settle(cashier: Cashier, payment: Payment, refund: Refund, refunded: Refunded) -> Refund | None:
+    if refunded.fate not in (Fate.PAID, Fate.DECLINED):
+        return None
+    async with cashier.database.unit_of_work() as connection:
+        now = await cashier.database.now(connection)
+        done = refunded.fate is Fate.PAID
+        target = RefundState.DONE if done else RefundState.FAILED
+        if await records.move_refund(connection, refund.id, target, now):
+            if done:
+                till, revenue = f"till:{payment.provider}", f"revenue:{payment.lot_id}"
+                await records.move_money(
+                    connection, refund.id, refund.amount_minor, refund.currency, revenue, till, now
+                )
+            else:
+                await records.keep_after_all(connection, payment.id, refund.amount_minor)
+            await records.delete_task(connection, refund.id)
+            await note(
+                connection,
+                payment.provider,
+                "refunded" if done else "refund-failed",
+                payment.reservation_id,
+                now,
+                refund=refund.id,
+                reason=refunded.reason,
+            )
+            metrics.REFUNDS.labels(payment.provider, target).inc()
+        return await records.refund(connection, refund.id)

@@ -1,0 +1,81 @@
+"""What was begun and not finished: a worker goes on with it until the provider has said what became of it.
+
+Several workers may do this at once: each takes a task by moving its time, and one of them changes the row.
+"""
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from app.core import metrics
+from app.payments import records, refunding
+from app.payments.models import Payment, PaymentState, PaymentTask
+from app.payments.paying import Cashier, settle
+from app.payments.providers.protocol import Charged, ChargeOrder, Fate, ProviderAway
+
+log = structlog.get_logger()
+AT_ONCE = 20
+# Taken for so long: longer than any call of a provider lasts.
+TAKEN_FOR = timedelta(seconds=30)
+FIRST_AGAIN = timedelta(seconds=2)
+LAST_AGAIN = timedelta(minutes=5)
+# A payer who was sent elsewhere has so long; then the provider is told that nobody waits.
+GIVEN_UP_AFTER = timedelta(minutes=15)
+# A provider forgets an idempotency key after a day: from then on it is asked, and never told to charge.
+KEYS_HOLD_FOR = timedelta(hours=24)
+
+
+async def finish(cashier: Cashier) -> int:
+    """Goes on with what is due, some at a time; returns how many were."""
+    async with cashier.database.look() as connection:
+        due = await records.due_tasks(connection, await cashier.database.now(connection), AT_ONCE)
+    for task in due:
+        await _go_on(cashier, task)
+    return len(due)
+
+
+async def _go_on(cashier: Cashier, task: PaymentTask) -> None:
+    async with cashier.database.unit_of_work() as connection:
+        now = await cashier.database.now(connection)
+        if not await records.take_task(connection, task, now + TAKEN_FOR):
+            return
+        payment = await records.payment(connection, task.payment_id)
+    if payment is None or payment.provider not in cashier.providers:
+        log.error("payment.unknown_task", task=task.id)
+        return
+    if task.refund_id is not None:
+        await refunding.ask(cashier, task.refund_id)
+    elif payment.state == PaymentState.PENDING:
+        charged = await _ask(cashier, payment, now)
+        if charged is not None:
+            await settle(cashier, payment.id, charged)
+    await _again_later(cashier, task, now)
+
+
+async def _ask(cashier: Cashier, payment: Payment, now: datetime) -> Charged | None:
+    """What became of it. A charge that may not have reached the provider is sent again under its own key."""
+    provider = cashier.providers[payment.provider]
+    order = ChargeOrder(payment.id, payment.amount_minor, payment.currency, payment.means, "Parking")
+    age = now - payment.created_at
+    try:
+        if age > GIVEN_UP_AFTER:
+            charged = await provider.cancel(order)
+        elif payment.charge or age > KEYS_HOLD_FOR:
+            charged = await provider.ask(order)
+        else:
+            charged = await provider.charge(order)
+    except ProviderAway as error:
+        metrics.PROVIDER_AWAY.labels(provider.name).inc()
+        log.warning("payment.provider_away", provider=provider.name, error=str(error))
+        return None
+    if charged.fate is Fate.UNKNOWN:
+        # It never heard of it, and never will: nobody has paid.
+        return Charged(Fate.CANCELLED)
+    return charged
+
+
+async def _again_later(cashier: Cashier, task: PaymentTask, now: datetime) -> None:
+    """What is still there is looked at again, ever more seldom."""
+    wait = min(LAST_AGAIN, FIRST_AGAIN * 2 ** min(task.attempts, 8))
+    async with cashier.database.unit_of_work() as connection:
+        await records.put_off(connection, task.id, now + wait)
