@@ -22,7 +22,7 @@ from app.core.templating import environment
 from app.live.hub import Hub
 from app.payments.paying import Cashier
 from app.payments.prices import Prices
-from app.payments.providers import opened_providers
+from app.payments.providers import providers_of
 from app.settings import Settings
 from app.slots.layout import Layouts
 from app.slots.maps import LotMaps
@@ -46,12 +46,10 @@ async def opened_desk(settings: Settings, clock: Clock | None = None) -> AsyncIt
         yield desk, redis
 
 
-@asynccontextmanager
-async def opened_cashier(settings: Settings, desk: Desk) -> AsyncIterator[Cashier]:
+def cashier_of(settings: Settings, desk: Desk) -> Cashier:
     """Who takes money, over the desk's SQL: it asks neither Redis nor the feed."""
     secrets = Secrets((*(one.encode() for one in settings.signing_secrets), desk.signing_key))
-    async with opened_providers(settings) as providers:
-        yield Cashier(desk.database, secrets, providers, read_bill)
+    return Cashier(desk.database, secrets, providers_of(settings), read_bill)
 
 
 @asynccontextmanager
@@ -61,12 +59,15 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     async with opened_desk(settings, app.state.clock) as (desk, redis):
         source = StatusPictures(desk.database, desk.layouts, desk.status)
+        cashier = cashier_of(settings, desk)
         async with (
-            opened_cashier(settings, desk) as cashier,
+            AsyncExitStack() as providers,
             desk.database.pulse.running(),
             Hub(source, redis).running() as hub,
             Memory(desk.database, desk.layouts, hub).kept() as memory,
         ):
+            for provider in cashier.providers.values():
+                providers.push_async_callback(provider.aclose)
             app.state.parts = Parts(
                 settings,
                 desk,

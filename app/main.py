@@ -63,6 +63,8 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/bookings/{token}/extend", driver.extend_booking, HOLDER, ["POST"]),
         GuardedRoute("/bookings/{token}/check-in", driver.check_in_booking, HOLDER, ["POST"]),
         GuardedRoute("/bookings/{token}/release", driver.release_booking, HOLDER, ["POST"]),
+        GuardedRoute("/bookings/{token}/pay", driver.pay_booking, HOLDER, ["POST"]),
+        GuardedRoute("/receipts/{token}", driver.receipt, PUBLIC),
         # Attendants
         GuardedRoute("/sign-in", accounts.sign_in_page, PUBLIC),
         GuardedRoute("/sign-in", accounts.sign_in, PUBLIC, ["POST"]),

@@ -40,7 +40,7 @@ def reserved(done: Reserved) -> dict[str, Any]:
     }
 
 
-def released(done: Released) -> dict[str, Any]:
+def released(done: Released, is_paid: bool) -> dict[str, Any]:
     return {
         "slot": done.slot,
         "reservation": done.reservation,
@@ -48,7 +48,7 @@ def released(done: Released) -> dict[str, Any]:
         "startTime": unix(done.start_at),
         "endTime": unix(done.ended_at),
         **fee(done.fee),
-        "paymentStatus": "due" if done.fee.amount_minor else "nothing due",
+        "paymentStatus": "nothing due" if not done.fee.amount_minor else "paid" if is_paid else "due",
     }
 
 

@@ -16,6 +16,7 @@ _BODIES = (
     models.Extend,
     models.CheckIn,
     models.Calculate,
+    models.Pay,
     models.Put,
 )
 _AMOUNT = {
@@ -67,22 +68,44 @@ def openapi() -> dict[str, Any]:
                 ),
                 "post": _post_parking(),
             },
-            "/parking/payment": {
-                "post": _operation(
-                    "calculate",
-                    "What a stay costs",
-                    "Calculate",
-                    {"200": "The fee with its lines"},
-                    _ref("Fee"),
-                    ("400", "404", "413", "422", "503"),
-                    [_action("calculate")],
-                )
-            },
+            "/parking/payment": {"post": _post_payment()},
         },
         "components": {
             "schemas": {
                 **definitions.get("$defs", {}),
-                "Fee": _AMOUNT,
+                "Fee": {
+                    "allOf": [_AMOUNT],
+                    "properties": {
+                        "quote": {
+                            "type": ["string", "null"],
+                            "description": "of a reservation: what `pay` takes; null where nothing is due",
+                        },
+                        "validUntil": {
+                            "type": ["integer", "null"],
+                            "description": "Unix seconds; who pays and leaves until then owes nothing",
+                        },
+                    },
+                },
+                "Payment": {
+                    "type": "object",
+                    "properties": {
+                        "payment": {"type": "string"},
+                        "reservation": {"type": "string"},
+                        "status": {"enum": ["pending", "paid"]},
+                        "amount": {"type": "string", "description": "major units"},
+                        "amountMinor": {"type": "integer"},
+                        "currency": {"type": "string", "description": "ISO 4217"},
+                        "receipt": {
+                            "type": ["string", "null"],
+                            "description": "its address, once it is paid",
+                        },
+                        "next": {
+                            "type": ["string", "null"],
+                            "description": "where the payer has to go before it can be paid",
+                        },
+                    },
+                    "required": ["payment", "reservation", "status", "amount", "amountMinor", "currency"],
+                },
                 "Released": {
                     "allOf": [_AMOUNT],
                     "properties": {
@@ -90,7 +113,7 @@ def openapi() -> dict[str, Any]:
                         "reservation": {"type": "string"},
                         "startTime": {"type": "integer"},
                         "endTime": {"type": "integer"},
-                        "paymentStatus": {"enum": ["due", "nothing due"]},
+                        "paymentStatus": {"enum": ["due", "paid", "nothing due"]},
                     },
                 },
                 "Reserved": {
@@ -263,6 +286,22 @@ def _post_parking() -> dict[str, Any]:
     return operation
 
 
+def _post_payment() -> dict[str, Any]:
+    operation = _operation(
+        "calculateOrPay",
+        "What a stay or a booking costs, and paying for a booking",
+        "Calculate",
+        {"200": "The fee with its lines; the payment", "202": "The payment is under way"},
+        {"oneOf": [_ref("Fee"), _ref("Payment")]},
+        ("400", "402", "403", "404", "409", "413", "422", "503"),
+        [_action("calculate", "pay")],
+    )
+    operation["requestBody"]["content"]["application/json"]["schema"] = {
+        "oneOf": [_ref("Calculate"), _ref("Pay")]
+    }
+    return operation
+
+
 def _list_operation() -> dict[str, Any]:
     schema = models.ListQuery.model_json_schema()
     parameters = [
@@ -321,6 +360,8 @@ _IF_MATCH = {
 }
 _PROBLEMS = {
     "400": "The request can't be read",
+    "402": "The payment was declined",
+    "403": "Cash is taken by an attendant who is signed in",
     "404": "All matching slots are taken, or there is no such thing",
     "409": "It is taken, or stands against something",
     "412": "It was changed meanwhile",

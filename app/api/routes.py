@@ -18,6 +18,7 @@ from app.bookings.desk import Desk, run_again_on_conflict
 from app.bookings.forms import IdempotencyKey, ReserveRequest, UnreserveRequest
 from app.bookings.jobs import Arriving, Extending
 from app.bookings.reserve import reserve
+from app.bookings.results import Released
 from app.bookings.stay import arrive, extend
 from app.bookings.unreserve import unreserve
 from app.core import metrics
@@ -26,6 +27,7 @@ from app.core.errors import FieldError, InvalidInput, Problem
 from app.core.forms import fit_text, read_json_object, validated
 from app.core.ids import read_signed_id, sign_id
 from app.core.parts import part
+from app.payments import records
 from app.payments.models import PaymentState
 from app.payments.paying import Cashier, Order, as_problem, pay, quote_for
 from app.payments.webhooks import take_up
@@ -151,7 +153,17 @@ async def _unreserve(request: Request, body: dict[str, Any]) -> Response:
             idempotency=_idempotency_key(request, body),
         ),
     )
-    return JSONResponse(answers.released(done))
+    return JSONResponse(answers.released(done, await _is_paid(request, done)))
+
+
+async def _is_paid(request: Request, done: Released) -> bool:
+    """Whether what a booking cost has been paid; where SQL can't say so by now, it counts as due."""
+    try:
+        async with part(request, Database).look() as connection:
+            standing = await records.standing(connection, done.reservation)
+    except SqlAway:
+        return False
+    return standing.settled_minor >= done.fee.amount_minor
 
 
 async def _extend(request: Request, body: dict[str, Any]) -> Response:

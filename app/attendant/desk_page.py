@@ -24,7 +24,9 @@ from app.core.money import Money
 from app.core.parts import part
 from app.core.templating import environment
 from app.live.hub import Hub
+from app.payments import records as payments
 from app.payments.fees import fee_of_what_is_covered
+from app.payments.paying import Cashier, quote_for
 from app.payments.queries import tariff_of
 from app.slots import queries as slots
 from app.slots.layout import LaidSlot, Layout
@@ -268,6 +270,7 @@ async def _slot_panel(request: Request, layout: Layout, slot: LaidSlot, **said: 
         hold = await hold_of_slot(connection, slot.id) if state is State.HELD else None
         owes = await _owed(connection, running, now) if running else None
         day = await _day(connection, layout, slot, running, now)
+    take = await _take(request, running) if running is not None and owes and owes.amount_minor else None
     over = _over(running, now)
     if running is not None and "move_to" not in said:
         said["move_to"] = await nearest_free(desk, layout, slot)
@@ -288,10 +291,25 @@ async def _slot_panel(request: Request, layout: Layout, slot: LaidSlot, **said: 
         tag=", ".join(filter(None, [running.entity_given if running else "", over])),
         alert=over,
         owes=owes.text() if owes else "",
+        take=take,
         premium=slot.premium,
         accessible=slot.accessible,
         charging=slot.charging,
         **said,
+    )
+
+
+async def _take(request: Request, running: Reservation) -> views.Take | None:
+    """What an attendant may take for a running booking."""
+    cashier = part(request, Cashier)
+    found, signed = await quote_for(cashier, running.id)
+    if found.quote is None:
+        return None
+    means = [one for one in cashier.providers.values() if one.by_attendant]
+    return views.Take(
+        signed,
+        found.fee.money.text(),
+        tuple((value, words_) for one in means for value, words_ in one.means.items()),
     )
 
 
@@ -359,8 +377,11 @@ def _facts(running: Reservation, zone: str, now: datetime) -> tuple[views.Fact, 
 
 
 async def _owed(connection: Any, running: Reservation, now: datetime) -> Money:
+    """What is still to be paid if it ended now."""
     tariff = await tariff_of(connection, running.tariff_id)
-    return fee_of_what_is_covered(tariff, stay_of(running, now)).money
+    fee = fee_of_what_is_covered(tariff, stay_of(running, now))
+    standing = await payments.standing(connection, running.id)
+    return Money(max(0, fee.amount_minor - standing.settled_minor), fee.currency)
 
 
 async def _day(

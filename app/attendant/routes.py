@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from app.accounts.access import account
 from app.attendant import desk_page, views
 from app.bookings import attend
 from app.bookings.deleting import delete_slot
@@ -19,8 +20,11 @@ from app.bookings.unreserve import release_seen
 from app.core import metrics
 from app.core.errors import Problem
 from app.core.forms import read_form
+from app.core.money import Money
 from app.core.parts import part
 from app.core.templating import page, wants_fragment
+from app.payments import records as payments
+from app.payments.paying import Cashier, Order, pay
 from app.slots.importers.values import in_natural_order
 from app.slots.layout import LaidSlot, Layout
 
@@ -34,6 +38,8 @@ class _Acting:
     slot: LaidSlot
     sent: dict[str, str]
     key: IdempotencyKey | None
+    cashier: Cashier
+    by: str
 
     @property
     def version(self) -> int:
@@ -157,7 +163,9 @@ async def act(request: Request) -> Response:
     sent = await read_form(request)
     try:
         key = form_key(sent, f"{chosen.identifier} {action}")
-        done = await work(_Acting(part(request, Desk), layout, chosen, sent, key))
+        by = account(request).name
+        acting = _Acting(part(request, Desk), layout, chosen, sent, key, part(request, Cashier), by)
+        done = await work(acting)
     except _WrongField as wrong:
         return await _shown(request, layout, chosen, 422, **wrong.said)
     except Problem as problem:
@@ -221,8 +229,18 @@ async def _keep_open(one: _Acting) -> _Done:
 async def _release(one: _Acting) -> _Done:
     seen = one.slot.id, one.version
     done = await release_seen(one.desk, one.sent.get("reservation", ""), seen, one.key)
-    owed = done.fee.money.text() if done.fee.amount_minor else "nothing"
-    return _Done(f"Released, {owed} to pay.", one.slot)
+    async with one.desk.database.look() as connection:
+        standing = await payments.standing(connection, done.reservation)
+    owed = Money(max(0, done.fee.amount_minor - standing.settled_minor), done.fee.currency)
+    return _Done(f"Released, {owed.text() if owed.amount_minor else 'nothing'} to pay.", one.slot)
+
+
+async def _pay(one: _Acting) -> _Done:
+    order = Order(one.sent.get("means", ""), by=one.by)
+    paid = await pay(one.cashier, one.sent.get("quote", ""), order)
+    metrics.ATTENDED.labels("pay").inc()
+    amount = Money(paid.amount_minor, paid.currency).text()
+    return _Done(f"{amount} taken.", one.slot)
 
 
 async def _walk_in(one: _Acting) -> _Done:
@@ -279,6 +297,7 @@ _ACTS: dict[str, Callable[[_Acting], Awaitable[_Done]]] = {
     "open": _open,
     "keep-open": _keep_open,
     "release": _release,
+    "pay": _pay,
     "walk-in": _walk_in,
     "move": _move,
     "delete": _delete,

@@ -229,6 +229,15 @@ _ACTIONS: dict[ActionName, tuple[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Take:
+    """Money that may be taken: `quote` is sent as it is; `means` are (what is sent, what is read)."""
+
+    quote: str
+    amount: str
+    means: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SlotPanel:
     """The chosen slot.
 
@@ -256,6 +265,7 @@ class SlotPanel:
     alert: str = ""
     tag: str = ""
     owes: str = ""
+    take: Take | None = None
     conflict: str = ""
     notice: str = ""
     release_question: str = "Release this slot? The booking ends now and cannot be taken back."

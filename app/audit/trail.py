@@ -64,13 +64,10 @@ async def seal(database: Database) -> int:
             statement = db.insert(connection, AuditSeal).on_conflict_do_nothing().returning(_SEAL.c.number)
             written = (await connection.execute(statement, seals)).scalars().all()
             if len(written) < len(seals):
-                # Another worker seals: its chain holds, and this one ends where it began.
-                raise OtherSeals
+                # Another worker seals: its chain holds, and this one is not written.
+                await connection.rollback()
+                return 0
     return len(rows)
-
-
-class OtherSeals(Exception):
-    """Another worker has sealed meanwhile."""
 
 
 def _digest(before: str, row: Any) -> str:

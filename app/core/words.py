@@ -28,6 +28,12 @@ def clock(instant: datetime, time_zone: str, today: datetime | None = None) -> s
     return text
 
 
+def day(instant: datetime, time_zone: str) -> str:
+    """``Mon 23 Nov 2026``."""
+    local = instant.astimezone(zone(time_zone))
+    return f"{local:%a} {local.day} {local:%b %Y}"
+
+
 def clock_s(instant: datetime, time_zone: str) -> str:
     """``16:10:05``."""
     return f"{instant.astimezone(zone(time_zone)):%H:%M:%S}"

@@ -23,6 +23,7 @@ from app.core.money import Money
 from app.core.parts import part
 from app.driver.cookies import reservations
 from app.driver.lot_page import lot_map
+from app.driver.paying import pay_form, payment_rows
 from app.driver.views import (
     BookingPage,
     BookingRow,
@@ -82,6 +83,8 @@ async def booking_page(request: Request, notice: Notice | None = None) -> Bookin
         release=_release(running, tariff, now, token) if running else None,
         extend=_extend(running, tariff, now, lot.time_zone, token) if running else None,
         check_in=_check_in(running, token) if running else None,
+        pay=await pay_form(request, facts.id, lot.time_zone, runs=running is not None),
+        payments=await payment_rows(request, facts.id, lot.time_zone),
         notice=notice,
         show_text=CHECKS_IN if running is not None and running.arrive_by else OPENS_PAGE,
         qr=_qr(link),
@@ -252,7 +255,7 @@ def _ended(booked: ReservationHistory, time_zone: str) -> Ended:
         to_text=words.clock(booked.ended_at, time_zone),
         duration=words.figures(lasted),
         amount=amount.text(),
-        paid_text="To be paid at the desk" if booked.amount_minor else "Nothing to pay",
+        paid_text="What it cost" if booked.amount_minor else "Nothing to pay",
         lines=tuple(
             FeeLine(
                 line.rule[0].upper() + line.rule[1:],

@@ -25,7 +25,7 @@ from app.core.errors import FieldError, InvalidInput, Problem
 from app.core.forms import read_form
 from app.core.parts import part
 from app.core.templating import page, wants_fragment
-from app.driver import booking_page, cookies, panel
+from app.driver import booking_page, cookies, panel, paying
 from app.driver.lot_page import elsewhere, lot_page, mine, nearest_free, panel_for, picture_of
 from app.driver.lots import MOST_LOTS, ListProjection
 from app.driver.lots import lot_list as lot_list_view
@@ -34,6 +34,8 @@ from app.driver.visitors import COOKIE, known_browser, remember, visitor
 from app.driver.waiting import standing, wishes
 from app.live.hub import Hub
 from app.live.sockets import TRY_AGAIN_LATER, serve
+from app.payments.models import PaymentState
+from app.payments.paying import Cashier, Order, as_problem, pay
 from app.slots.layout import LaidSlot, Layout, Layouts
 from app.slots.models import State
 from app.slots.projections import MapProjection
@@ -291,11 +293,37 @@ async def check_in_booking(request: Request) -> Response:
     return _go_to(request, f"/bookings/{request.path_params['token']}")
 
 
+async def pay_booking(request: Request) -> Response:
+    """``POST /bookings/{token}/pay``: pays what was quoted; sent again, it is paid once."""
+    sent = await read_form(request)
+    held = reservation(request)
+    here = f"/bookings/{request.path_params['token']}"
+    back = f"{request.url.scheme}://{request.headers.get('host', '')}{here}"
+    try:
+        order = Order(sent.get("means", ""), return_url=back)
+        paid = await pay(part(request, Cashier), sent.get("quote", ""), order)
+        if (refused := as_problem(paid)) is not None:
+            raise refused
+    except Problem as problem:
+        return await _booking_again(request, problem)
+    if paid.next_url:
+        return _go_to(request, paid.next_url)
+    if sent.get("leave") and paid.state == PaymentState.PAID:
+        await release(part(request, Desk), held)
+    return _go_to(request, here)
+
+
+async def receipt(request: Request) -> Response:
+    """``GET /receipts/{token}``: for whoever holds its secret; the same for ever."""
+    return page("driver/receipt.html", await paying.receipt_page(request), headers=SECRET_PAGE)
+
+
 async def _booking_again(request: Request, problem: Problem) -> Response:
     """The booking as it is now, and why it could not be changed."""
-    if problem.status not in (409, 422):
+    if problem.status not in (402, 403, 409, 422):
         raise problem
-    notice = Notice(f"{problem.title}.", "The booking is shown as it is now.", "problem")
+    text = problem.detail if problem.status == 402 else "The booking is shown as it is now."
+    notice = Notice(f"{problem.title}.", text, "problem")
     shown = await booking_page.booking_page(request, notice)
     return page("driver/booking.html", shown, problem.status, headers=SECRET_PAGE)
 

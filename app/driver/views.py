@@ -353,6 +353,51 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Pay:
+    """The form that pays: `quote` is sent as it is; `means` are what may be chosen, the first is.
+
+    `before` says what was paid already. Without means it is paid at the desk, and `desk` says so.
+    """
+
+    action_url: str
+    quote: str
+    amount: str
+    valid_text: str
+    means: tuple[Choice, ...] = ()
+    before: str = ""
+    desk: str = "Pay at the desk."
+    may_leave: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRow:
+    """One payment of a booking; `url` is its receipt, where it has one."""
+
+    amount: str
+    when: str
+    note: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptPage:
+    """For `payments/receipt.html`, a page to be printed: all of it is from the receipt as it was stored."""
+
+    number: str
+    lot_name: str
+    slot_name: str
+    from_text: str
+    until_text: str
+    lines: tuple[FeeLine, ...]
+    amount: str
+    paid_text: str
+    means: str
+    reference: str
+    qr: Markup
+    refunds: tuple[PaymentRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """What came of a booking that is over: the fee, line by line, and from when to when.
 
@@ -394,6 +439,8 @@ class BookingPage:
     booked_text: str = ""
     extend: Extend | None = None
     check_in: CheckIn | None = None
+    pay: Pay | None = None
+    payments: tuple[PaymentRow, ...] = ()
     notice: Notice | None = None
     feed_url: str = ""
     age_s: int | None = None

@@ -290,6 +290,6 @@ def as_problem(payment: Payment) -> Problem | None:
         402,
         "declined",
         payment.reason.rstrip(".") or "The payment was declined",
-        "Calculate again, and pay otherwise.",
+        "Nothing was charged. Pay otherwise, or try again.",
         extra={"payment": payment.id, "status": payment.state},
     )

@@ -1,0 +1,138 @@
+"""What a booking's page says of money: what is to be paid, how, and what has been."""
+
+import io
+import json
+from datetime import datetime
+from typing import Any
+
+import segno
+from markupsafe import Markup
+from starlette.requests import Request
+
+from app.accounts.access import SigningKey
+from app.core import words
+from app.core.ids import read_signed_id, sign_id
+from app.core.money import Money
+from app.core.parts import part
+from app.driver.views import Choice, FeeLine, Pay, PaymentRow, ReceiptPage
+from app.payments import problems, records
+from app.payments.models import Payment, PaymentState, Receipt, Refund
+from app.payments.paying import Cashier, quote_for
+
+STATES = {
+    PaymentState.PENDING: "under way",
+    PaymentState.PAID: "paid",
+    PaymentState.FAILED: "declined",
+    PaymentState.EXPIRED: "not finished",
+}
+
+
+async def pay_form(request: Request, reservation: str, time_zone: str, *, runs: bool) -> Pay | None:
+    """What is to be paid for a booking now; ``None`` where nothing is. SqlAway."""
+    cashier = part(request, Cashier)
+    found, signed = await quote_for(cashier, reservation)
+    if found.quote is None:
+        return None
+    means = tuple(
+        Choice(value, words_)
+        for provider in cashier.providers.values()
+        if not provider.by_attendant
+        for value, words_ in provider.means.items()
+    )
+    valid_until = datetime.fromtimestamp(found.quote.valid_until_us / 1_000_000).astimezone()
+    before = Money(found.settled_minor, found.fee.currency)
+    return Pay(
+        action_url=f"/bookings/{request.path_params['token']}/pay",
+        quote=signed,
+        amount=found.fee.money.text(),
+        valid_text=f"until {words.clock(valid_until, time_zone)}" if runs else "",
+        means=means,
+        before=f"{before.text()} was paid before." if found.settled_minor else "",
+        may_leave=runs,
+    )
+
+
+async def payment_rows(request: Request, reservation: str, time_zone: str) -> tuple[PaymentRow, ...]:
+    """The attempts to pay for a booking, the newest first. SqlAway."""
+    key = part(request, SigningKey)
+    async with part(request, Cashier).database.look() as connection:
+        found = await records.payments_of(connection, reservation)
+    return tuple(_row(key, one, time_zone) for one in reversed(found))
+
+
+def _row(key: bytes, one: Payment, time_zone: str) -> PaymentRow:
+    state = PaymentState(one.state)
+    note = STATES[state] if not one.reason else f"{STATES[state]}: {one.reason}"
+    if one.refunded_minor:
+        back = Money(one.refunded_minor, one.currency).text()
+        note = "given back" if one.refunded_minor == one.amount_minor else f"paid, {back} given back"
+    return PaymentRow(
+        amount=Money(one.amount_minor, one.currency).text(),
+        when=words.clock(one.settled_at or one.created_at, time_zone, one.created_at),
+        note=note,
+        url=f"/receipts/{sign_id(key, one.id)}" if state is PaymentState.PAID else "",
+    )
+
+
+async def receipt_page(request: Request) -> ReceiptPage:
+    """The receipt whose secret the path holds. A Problem (404) where there is none."""
+    payment_id = read_signed_id(part(request, SigningKey), request.path_params["token"])
+    receipt: Receipt | None = None
+    refunds: list[Refund] = []
+    if payment_id is not None:
+        async with part(request, Cashier).database.look() as connection:
+            receipt = await records.receipt_of(connection, payment_id)
+            refunds = await records.refunds_of(connection, payment_id)
+    if receipt is None:
+        raise problems.no_such_payment()
+    link = f"{request.url.scheme}://{request.headers.get('host', '')}{request.url.path}"
+    return _receipt(receipt, refunds, link)
+
+
+def _receipt(receipt: Receipt, refunds: list[Refund], link: str) -> ReceiptPage:
+    told = json.loads(receipt.body)
+    bill = told["bill"]
+    zone, currency = bill["lot"]["timeZone"], told["currency"]
+
+    def at(text: str) -> str:
+        instant = datetime.fromisoformat(text)
+        return f"{words.day(instant, zone)} {words.clock(instant, zone)}"
+
+    return ReceiptPage(
+        number=f"{receipt.number:06}",
+        lot_name=bill["lot"]["name"],
+        slot_name=bill["slot"]["name"],
+        from_text=at(bill["from"]),
+        until_text=at(bill["until"]),
+        lines=tuple(_fee_line(line, currency) for line in bill["lines"]),
+        amount=Money(told["amountMinor"], currency).text(),
+        paid_text=at(told["paidAt"]),
+        means={"cash": "Cash", "terminal": "Card terminal"}.get(told["means"], "Card"),
+        reference=told["payment"],
+        qr=_qr(link),
+        refunds=tuple(
+            PaymentRow(
+                Money(one.amount_minor, one.currency).text(),
+                words.day(one.created_at, zone),
+                {"pending": "is on its way back", "done": "given back", "failed": "could not be given back"}[
+                    one.state
+                ],
+            )
+            for one in refunds
+        ),
+    )
+
+
+def _fee_line(line: dict[str, Any], currency: str) -> FeeLine:
+    rule = line["rule"]
+    quantity = f"{line['quantity']} × {line['unit']}"
+    return FeeLine(rule[0].upper() + rule[1:], quantity, Money(line["amountMinor"], currency).text())
+
+
+def _qr(link: str) -> Markup:
+    """The receipt's own address: whoever holds the paper finds the same receipt."""
+    out = io.BytesIO()
+    segno.make(link, error="m", micro=False).save(
+        out, kind="svg", border=4, xmldecl=False, svgns=True, omitsize=True, dark="#000", light="#fff"
+    )
+    return Markup(out.getvalue().decode())  # noqa: S704 - segno writes modules, never the text

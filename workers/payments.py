@@ -1,0 +1,43 @@
+"""Goes on with payments and refunds that were begun, and seals what people and money did."""
+
+import asyncio
+from collections.abc import Sequence
+
+from app.audit import trail
+from app.bookings.desk import Desk
+from app.core import metrics
+from app.lifespan import cashier_of
+from app.payments import records, unfinished
+from app.settings import Settings
+from workers.duties import Duty, IsBusy, main, seldom
+
+LOOKS_EVERY_S = 1.0
+SEALS_EVERY_S = 5.0
+SUMS_EVERY_S = 60.0
+
+
+def duties(desk: Desk, settings: Settings) -> Sequence[Duty]:
+    """What there is to be done, over one desk's SQL."""
+    cashier = cashier_of(settings, desk)
+
+    async def finish_payments() -> IsBusy:
+        return await unfinished.finish(cashier) >= unfinished.AT_ONCE
+
+    async def seal_audit() -> IsBusy:
+        return await trail.seal(desk.database) >= trail.SEALED_AT_ONCE
+
+    async def sum_ledger() -> IsBusy:
+        async with desk.database.look() as connection:
+            off = await records.balance(connection)
+        metrics.LEDGER_OFF.set(sum(map(abs, off.values())))
+        return False
+
+    return (
+        seldom(finish_payments, LOOKS_EVERY_S),
+        seldom(seal_audit, SEALS_EVERY_S),
+        seldom(sum_ledger, SUMS_EVERY_S),
+    )
+
+
+if __name__ == "__main__":
+    asyncio.run(main(duties, metrics_after_first=2))
