@@ -287,6 +287,24 @@ def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+audit = typer.Typer(help="The audit trail of what people and money did.", no_args_is_help=True)
+cli.add_typer(audit, name="audit")
+
+
+@audit.command("verify")
+def verify_audit() -> None:
+    """Reckon the chain of the audit trail again; the exit code is 1 where something in it was changed."""
+    from app.launch import money
+
+    verdict = asyncio.run(money.verify_audit(_settings()))
+    for one in verdict.wrong:
+        typer.echo(one, err=True)
+    typer.echo(f"{verdict.sealed:,} sealed, {verdict.unsealed:,} not yet.")
+    typer.echo(f"The newest digest: {verdict.digest}")
+    if verdict.wrong:
+        raise typer.Exit(1)
+
+
 @contextmanager
 def _progress(title: str) -> Iterator["OnProgress"]:
     """A progress bar on standard error; nothing where that is no terminal."""

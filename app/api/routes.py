@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.accounts.access import SigningKey
+from app.accounts.access import SigningKey, who
 from app.accounts.service import SignedIn
 from app.api import answers, models
 from app.bookings import calculate, opening, problems
@@ -227,7 +227,8 @@ async def _calculate(request: Request, body: dict[str, Any]) -> Response:
 
 async def _pay(request: Request, body: dict[str, Any]) -> Response:
     asked = validated(models.Pay, models.canonical(body))
-    person: SignedIn | None = getattr(request.state, "account", None)
+    # On this machine the surface is open, but only an attendant takes cash.
+    person: SignedIn | None = getattr(request.state, "account", None) or await who(request)
     order = Order(asked.method, asked.token, by=person.name if person else "")
     paid = await pay(part(request, Cashier), asked.quote, order)
     if (refused := as_problem(paid)) is not None:
