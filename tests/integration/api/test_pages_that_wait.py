@@ -41,7 +41,7 @@ async def test_the_page_of_a_moved_booking_is_read_anew(client: AsyncClient) -> 
     here, there = await slot_row(desk, "s0"), await slot_row(desk, "s1")
     await attend.move_booking(desk, told["reservation"], (here.slot_id, here.version), there.slot_id)
     moved = await client.get(found[1])
-    assert (moved.status_code, moved.headers.get("HX-Refresh")) == (204, "true")
+    assert (moved.status_code, moved.headers.get("HX-Redirect")) == (204, told["_links"]["booking"])
     assert ">s1<" in (await client.get(told["_links"]["booking"])).text
 
 
