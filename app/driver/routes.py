@@ -257,7 +257,8 @@ async def running(request: Request) -> Response:
     """``GET /bookings/{token}/running``: time and price so far; the whole page once it has ended."""
     view = await booking_page.running_view(request)
     if view is None:
-        return Response(status_code=204, headers={"HX-Refresh": "true"})
+        # By its address: a page that a form has answered with has another one, which only takes forms.
+        return Response(status_code=204, headers={"HX-Redirect": f"/bookings/{request.path_params['token']}"})
     return page("driver/_running.html", view, headers=SECRET_PAGE)
 
 

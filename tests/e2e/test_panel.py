@@ -14,7 +14,7 @@ async def test_an_open_panel_says_when_its_slot_is_taken_and_when_it_is_free_aga
     await page.fill("#entity", "MINE 1")
     await rest.reserve(slot["identifier"], plate)
     await expect(page.locator("#panel-notice")).to_contain_text(f"{slot['name']} was just taken.")
-    await expect(page.locator("#panel-submit")).to_have_text("Show the nearest like it")
+    await expect(page.locator("#panel-submit")).to_have_text("Show the nearest")
     await expect(page.locator("#entity")).to_have_value("MINE 1")
     await rest.unreserve(slot["identifier"], plate)
     await expect(page.locator("#panel-submit")).to_contain_text(f"Reserve {slot['name']}")

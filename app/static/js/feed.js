@@ -3,7 +3,7 @@
 //   out  html[data-feed] connecting | live | stale | lost, html[data-feed-age] in whole seconds, words in
 //        #feed-state; on document lotline:tick {changed, snapshot}, lotline:layout {layout}
 (() => {
-  const STALE_S = 6, LOST_S = 30, REVIVE_MS = 30_000;
+  const STALE_S = 6, LOST_S = 30, REVIVE_MS = 30_000, READ_MS = 4000;
   const CODES = ['free', 'reserved', 'occupied', 'closed'];
   const root = document.documentElement;
   const feed = () => document.getElementById('feed');
@@ -110,6 +110,15 @@
     const last = Number(sessionStorage.getItem('lotline-layout') || 0);
     if (Math.abs(Date.now() - last) < 5000) return;
     sessionStorage.setItem('lotline-layout', String(Date.now()));
-    setTimeout(() => location.reload(), 300);
+    setTimeout(reload, 300);
   });
+  // Who has just pressed something is left the time to read what came of it.
+  let answeredAt = -READ_MS;
+  document.addEventListener('htmx:after:request', (event) => {
+    if (!event.target.closest?.('[data-background]')) answeredAt = performance.now();
+  });
+  const reload = () => {
+    const waits = document.querySelector('form.htmx-request') || performance.now() - answeredAt < READ_MS;
+    if (waits) setTimeout(reload, 300); else location.reload();
+  };
 })();

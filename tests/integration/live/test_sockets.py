@@ -33,11 +33,11 @@ def browser(tmp_path: Path, sqlite_template: Path, redis_url: str) -> Iterator[T
         yield client
 
 
-def until(socket: WebSocketTestSession, field: str) -> dict[str, Any]:
-    """The next frame with this field; the suite's time limit ends a wait for nothing."""
+def until(socket: WebSocketTestSession, *fields: str) -> dict[str, Any]:
+    """The next frame with one of these fields; the suite's time limit ends a wait for nothing."""
     while True:
         frame: dict[str, Any] = json.loads(socket.receive_text())
-        if field in frame:
+        if any(field in frame for field in fields):
             return frame
 
 
@@ -75,7 +75,9 @@ def test_what_a_viewer_says_changes_nothing(browser: TestClient) -> None:
             socket.send_text(text)
         socket.send_bytes(b"\x00\xff")
         browser.post("/parking?action=reserve", json={"entityIdentifier": "A 1", "slot": "s0"})
-        assert until(socket, "tiles")["tiles"] == [0, 1]
+        # Where the machine has much to do, the change may come with all the others.
+        frame = until(socket, "tiles", "states")
+        assert frame.get("tiles") == [0, 1] or frame["states"] == "100"
 
 
 def test_a_page_of_another_site_sees_nothing(browser: TestClient) -> None:
