@@ -6,7 +6,7 @@ then the minimum, then offers. Amounts are exact until the end; there a fraction
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -126,8 +126,8 @@ def _reckoned(plan: Plan, stay: Stay) -> tuple[Fee, list[str]]:
     sums = _Sums(plan.unit)
     if charged.free_used_us:
         sums.add("free", FeeLine("free time", 1, length_text(-(-charged.free_used_us // SECOND_US)), 0), 0)
-    for charge in charged.charges:
-        sums.add((id(charge.line), charge.tier), _line(charge), charge.amount)
+    for key, charge in _by_rule(charged.charges).items():
+        sums.add(key, _line(charge), charge.amount)
     for told, taken in _above_maxima(plan, times, charged.charges):
         sums.add(None, told, -taken)
     _lift_to_minimum(plan, sums)
@@ -183,6 +183,20 @@ class _Sums:
             lines.append(FeeLine(line.rule, max(1, line.quantity), line.unit, rounded))
             before = after
         return tuple(lines)
+
+
+def _by_rule(charges: Sequence[Charge]) -> dict[tuple[int, int], Charge]:
+    """One charge for all of one rule, in the order in which they come up."""
+    found: dict[tuple[int, int], Charge] = {}
+    for one in charges:
+        key = (id(one.line), one.tier)
+        known = found.get(key)
+        if known is None:
+            found[key] = replace(one)
+        else:
+            known.quantity += one.quantity
+            known.amount += one.amount
+    return found
 
 
 def _line(charge: Charge) -> FeeLine:
