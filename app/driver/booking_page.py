@@ -23,7 +23,7 @@ from app.core.money import Money
 from app.core.parts import part
 from app.driver.cookies import reservations
 from app.driver.lot_page import lot_map
-from app.driver.paying import pay_form, payment_rows
+from app.driver.paying import pay_form, payment_rows, settled_minor
 from app.driver.views import (
     BookingPage,
     BookingRow,
@@ -67,6 +67,7 @@ async def booking_page(request: Request, notice: Notice | None = None) -> Bookin
         shown_map = await lot_map(request, picture.layout, picture, count(picture), [slot.position])
     link = f"{request.url.scheme}://{request.headers.get('host', '')}/bookings/{token}"
     running = found.running
+    settled = await settled_minor(request, facts.id)
     return BookingPage(
         slot_name=slot.name,
         position=slot.position,
@@ -76,11 +77,11 @@ async def booking_page(request: Request, notice: Notice | None = None) -> Bookin
         entity=facts.entity_given,
         entity_label="Plate",
         map=shown_map,
-        running=_running(running, tariff, now, lot.time_zone, _running_url(request, slot.name))
+        running=_running(running, tariff, now, lot.time_zone, _running_url(request, slot.name), settled)
         if running
         else None,
         ended=_ended(found.end, lot.time_zone) if found.end else None,
-        release=_release(running, tariff, now, token) if running else None,
+        release=_release(running, tariff, now, token, settled) if running else None,
         extend=_extend(running, tariff, now, lot.time_zone, token) if running else None,
         check_in=_check_in(running, token) if running else None,
         pay=await pay_form(request, facts.id, lot.time_zone, runs=running is not None),
@@ -102,7 +103,8 @@ async def running_view(request: Request) -> Running | None:
     slot = layout.by_id[found.facts.slot_id].name
     if found.running is None or request.query_params.get("slot", slot) != slot:
         return None
-    return _running(found.running, tariff, now, layout.lot.time_zone, _running_url(request, slot))
+    settled, url = await settled_minor(request, found.facts.id), _running_url(request, slot)
+    return _running(found.running, tariff, now, layout.lot.time_zone, url, settled)
 
 
 def _running_url(request: Request, slot: str) -> str:
@@ -150,7 +152,14 @@ async def _facts(request: Request) -> tuple[Booking, Tariff, datetime, Layout]:
     return found, tariff, now, layout
 
 
-def _running(booked: Reservation, tariff: Tariff, now: datetime, time_zone: str, refresh_url: str) -> Running:
+def _running(
+    booked: Reservation,
+    tariff: Tariff,
+    now: datetime,
+    time_zone: str,
+    refresh_url: str,
+    settled: int,
+) -> Running:
     begins, until = booked.start_at, booked.until
     waits = now < begins
     due = fee_of_what_is_covered(tariff, stay_of(booked, now))
@@ -168,8 +177,8 @@ def _running(booked: Reservation, tariff: Tariff, now: datetime, time_zone: str,
         elapsed=words.figures(begins - now + timedelta(seconds=59) if waits else now - begins),
         elapsed_s=int(abs(now - begins).total_seconds()),
         price_label="To pay now",
-        price=due.money.text(),
-        next_price=then.money.text() if then is not None else "",
+        price=_left(due, settled),
+        next_price=_left(then, settled) if then is not None else "",
         next_at=words.clock(next_at, time_zone, now) if next_at is not None else "",
         next_in=f"in {words.span(next_at - now)}" if next_at is not None else "",
         used_percent=used,
@@ -179,6 +188,11 @@ def _running(booked: Reservation, tariff: Tariff, now: datetime, time_zone: str,
         over=until is not None and now > until,
         warning=_warning(booked, now, time_zone),
     )
+
+
+def _left(fee: fees.Fee, settled_minor: int) -> str:
+    """What of a fee is still to be paid."""
+    return Money(max(0, fee.amount_minor - settled_minor), fee.currency).text()
 
 
 def _warning(booked: Reservation, now: datetime, time_zone: str) -> Notice | None:
@@ -235,9 +249,11 @@ def _check_in(booked: Reservation, token: str) -> CheckIn | None:
     return CheckIn(f"/bookings/{token}/check-in", new_id())
 
 
-def _release(booked: Reservation, tariff: Tariff, now: datetime, token: str) -> Release:
-    due = fee_of_what_is_covered(tariff, stay_of(booked, now)).money
-    asked = f"You pay {due.text()}." if due.amount_minor else "It costs nothing: it has not begun."
+def _release(booked: Reservation, tariff: Tariff, now: datetime, token: str, settled: int) -> Release:
+    due = fee_of_what_is_covered(tariff, stay_of(booked, now))
+    asked = f"You pay {_left(due, settled)}." if due.amount_minor else "It costs nothing: it has not begun."
+    if due.amount_minor and settled >= due.amount_minor:
+        asked = "It is paid."
     return Release(
         action_url=f"/bookings/{token}/release",
         idempotency_key=new_id(),

@@ -52,6 +52,12 @@ async def pay_form(request: Request, reservation: str, time_zone: str, *, runs: 
     )
 
 
+async def settled_minor(request: Request, reservation: str) -> int:
+    """What was paid for a booking and not given back. SqlAway."""
+    async with part(request, Cashier).database.look() as connection:
+        return (await records.standing(connection, reservation)).settled_minor
+
+
 async def payment_rows(request: Request, reservation: str, time_zone: str) -> tuple[PaymentRow, ...]:
     """The attempts to pay for a booking, the newest first. SqlAway."""
     key = part(request, SigningKey)
