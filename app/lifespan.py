@@ -49,7 +49,7 @@ async def opened_desk(settings: Settings, clock: Clock | None = None) -> AsyncIt
 def cashier_of(settings: Settings, desk: Desk) -> Cashier:
     """Who takes money, over the desk's SQL: it asks neither Redis nor the feed."""
     secrets = Secrets((*(one.encode() for one in settings.signing_secrets), desk.signing_key))
-    return Cashier(desk.database, secrets, providers_of(settings), read_bill)
+    return Cashier(desk.database, secrets, providers_of(settings, desk.signing_key), read_bill)
 
 
 @asynccontextmanager

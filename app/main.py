@@ -65,6 +65,8 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/bookings/{token}/release", driver.release_booking, HOLDER, ["POST"]),
         GuardedRoute("/bookings/{token}/pay", driver.pay_booking, HOLDER, ["POST"]),
         GuardedRoute("/receipts/{token}", driver.receipt, PUBLIC),
+        GuardedRoute("/payments/sandbox/{payment}", driver.sandbox, PUBLIC),
+        GuardedRoute("/payments/sandbox/{payment}", driver.sandbox_answer, PUBLIC, ["POST"]),
         # Attendants
         GuardedRoute("/sign-in", accounts.sign_in_page, PUBLIC),
         GuardedRoute("/sign-in", accounts.sign_in, PUBLIC, ["POST"]),

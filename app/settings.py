@@ -8,7 +8,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, urlsplit
@@ -20,6 +20,7 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_SCRUB_S = 600
 LONGEST_SCRUB_S = 7 * 86_400
 SHORTEST_SECRET = 32
+PROVIDERS = ("desk", "sandbox", "stripe")
 
 # sockaddr_un.sun_path on Linux holds 108 bytes, the closing NUL among them.
 SOCKET_PATH_LIMIT_BYTES = 107
@@ -61,7 +62,11 @@ class Settings:
     worker_metrics_port: int | None = None
     scrub_s: int = DEFAULT_SCRUB_S
     forwarded_allow_ips: str = ""
-    signing_secrets: tuple[str, ...] = ()
+    signing_secrets: tuple[str, ...] = field(default=(), repr=False)
+    payments: tuple[str, ...] = ("desk", "sandbox")
+    stripe_api_key: str = field(default="", repr=False)
+    stripe_webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
+    stripe_api_base: str = ""
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> "Settings":
@@ -80,6 +85,10 @@ class Settings:
             scrub_s=_scrub_s(given, problems),
             forwarded_allow_ips=_forwarded_allow_ips(given, problems),
             signing_secrets=_secrets(given, "LOTLINE_SIGNING_SECRETS", problems),
+            payments=_payments(given, problems),
+            stripe_api_key=given.get("STRIPE_API_KEY", ""),
+            stripe_webhook_secrets=_listed(given, "STRIPE_WEBHOOK_SECRETS"),
+            stripe_api_base=given.get("STRIPE_API_BASE", ""),
         )
         if problems:
             raise SettingsError(problems)
@@ -114,6 +123,10 @@ class Settings:
             "LOTLINE_SCRUB_SECONDS": str(self.scrub_s),
             "FORWARDED_ALLOW_IPS": self.forwarded_allow_ips,
             "LOTLINE_SIGNING_SECRETS": ",".join(self.signing_secrets),
+            "LOTLINE_PAYMENTS": ",".join(self.payments),
+            "STRIPE_API_KEY": self.stripe_api_key,
+            "STRIPE_WEBHOOK_SECRETS": ",".join(self.stripe_webhook_secrets),
+            "STRIPE_API_BASE": self.stripe_api_base,
         }
 
 
@@ -166,9 +179,33 @@ def _forwarded_allow_ips(given: Mapping[str, str], problems: list[str]) -> str:
     return text
 
 
+def _listed(given: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, given.get(name, "").split(","))))
+
+
+def _payments(given: Mapping[str, str], problems: list[str]) -> tuple[str, ...]:
+    """Who takes money. The sandbox is for trying out: in production nobody parks for made-up money."""
+    is_production = given.get("LOTLINE_PROFILE") == "production"
+    found = _listed(given, "LOTLINE_PAYMENTS") or (("desk",) if is_production else ("desk", "sandbox"))
+    problems += [
+        f"LOTLINE_PAYMENTS names {one!r}; it must name some of {', '.join(PROVIDERS)}."
+        for one in found
+        if one not in PROVIDERS
+    ]
+    if "sandbox" in found and is_production:
+        problems.append("LOTLINE_PAYMENTS names the sandbox, but in production nobody parks for nothing.")
+    if "stripe" in found:
+        problems += [
+            f"{name} is missing; LOTLINE_PAYMENTS names stripe."
+            for name in ("STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRETS")
+            if name not in given
+        ]
+    return found
+
+
 def _secrets(given: Mapping[str, str], name: str, problems: list[str]) -> tuple[str, ...]:
     """Secrets by commas, the newest first; what they are is not repeated."""
-    found = tuple(filter(None, map(str.strip, given.get(name, "").split(","))))
+    found = _listed(given, name)
     if any(len(one) < SHORTEST_SECRET for one in found):
         problems.append(f"{name} has a secret of fewer than {SHORTEST_SECRET} characters.")
     return found

@@ -4,6 +4,7 @@ import io
 import json
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import segno
 from markupsafe import Markup
@@ -14,16 +15,25 @@ from app.core import words
 from app.core.ids import read_signed_id, sign_id
 from app.core.money import Money
 from app.core.parts import part
-from app.driver.views import Choice, FeeLine, Pay, PaymentRow, ReceiptPage
+from app.driver.views import Choice, FeeLine, Pay, PaymentRow, ReceiptPage, SandboxPage
 from app.payments import problems, records
 from app.payments.models import Payment, PaymentState, Receipt, Refund
-from app.payments.paying import Cashier, quote_for
+from app.payments.paying import Cashier, quote_for, settle
+from app.payments.providers.protocol import Fate
+from app.payments.providers.sandbox import Sandbox
 
 STATES = {
     PaymentState.PENDING: "under way",
     PaymentState.PAID: "paid",
     PaymentState.FAILED: "declined",
     PaymentState.EXPIRED: "not finished",
+}
+
+
+_DECIDED = {
+    Fate.PAID: "It is paid.",
+    Fate.DECLINED: "It was not confirmed.",
+    Fate.CANCELLED: "It took too long.",
 }
 
 
@@ -127,6 +137,42 @@ def _receipt(receipt: Receipt, refunds: list[Refund], link: str) -> ReceiptPage:
             for one in refunds
         ),
     )
+
+
+def _sandbox(request: Request) -> Sandbox:
+    provider = part(request, Cashier).providers.get("sandbox")
+    if not isinstance(provider, Sandbox):
+        raise problems.no_such_payment()
+    return provider
+
+
+async def sandbox_page(request: Request) -> SandboxPage:
+    """What the sandbox asks a payer. A Problem (404) where it asks nothing."""
+    asked = await _sandbox(request).asked_of_payer(request.path_params["payment"])
+    if asked is None:
+        raise problems.no_such_payment()
+    return SandboxPage(
+        action_url=request.url.path,
+        amount=Money(asked.amount_minor, asked.currency).text(),
+        back_url=_own_path(asked.return_url),
+        decided=_DECIDED.get(asked.charged.fate, ""),
+    )
+
+
+async def sandbox_decides(request: Request, *, ok: bool) -> str:
+    """Tells the sandbox what the payer says, and writes down what came of it; where the payer goes then."""
+    provider, payment_id = _sandbox(request), request.path_params["payment"]
+    asked = await provider.asked_of_payer(payment_id)
+    if asked is None:
+        raise problems.no_such_payment()
+    await settle(part(request, Cashier), payment_id, await provider.confirm(payment_id, ok))
+    return _own_path(asked.return_url)
+
+
+def _own_path(url: str) -> str:
+    """The path of an address of this installation: nobody is sent elsewhere."""
+    path = urlsplit(url).path
+    return path if path.startswith("/bookings/") else "/bookings"
 
 
 def _fee_line(line: dict[str, Any], currency: str) -> FeeLine:

@@ -314,6 +314,17 @@ async def pay_booking(request: Request) -> Response:
     return _go_to(request, here)
 
 
+async def sandbox(request: Request) -> Response:
+    """``GET /payments/sandbox/{payment}``: what a card's bank would ask."""
+    return page("driver/sandbox.html", await paying.sandbox_page(request), headers=SECRET_PAGE)
+
+
+async def sandbox_answer(request: Request) -> Response:
+    """``POST /payments/sandbox/{payment}``: the payer's answer."""
+    sent = await read_form(request)
+    return _go_to(request, await paying.sandbox_decides(request, ok=bool(sent.get("ok"))))
+
+
 async def receipt(request: Request) -> Response:
     """``GET /receipts/{token}``: for whoever holds its secret; the same for ever."""
     return page("driver/receipt.html", await paying.receipt_page(request), headers=SECRET_PAGE)

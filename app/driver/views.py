@@ -380,6 +380,16 @@ class PaymentRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SandboxPage:
+    """For `driver/sandbox.html`: what a card's bank would ask of the payer. `decided` once it has been."""
+
+    action_url: str
+    amount: str
+    back_url: str
+    decided: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ReceiptPage:
     """For `payments/receipt.html`, a page to be printed: all of it is from the receipt as it was stored."""
 
