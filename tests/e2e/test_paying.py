@@ -1,4 +1,4 @@
-"""A driver pays by card, in a real browser: declined, then paid; asked by the bank; without a script as well."""
+"""A driver pays by card, in a real browser: declined, then paid; asked by the bank; also without a script."""
 
 import pytest
 from playwright.async_api import Page, expect

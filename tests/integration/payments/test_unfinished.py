@@ -1,0 +1,229 @@
+"""Payments begun and not finished: a worker goes on, webhooks come as they like, each is paid once."""
+
+import asyncio
+import random
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from app.bookings.bills import read_bill
+from app.bookings.desk import Desk
+from app.bookings.forms import ReserveRequest
+from app.bookings.reserve import reserve
+from app.core.clock import FixedClock
+from app.core.errors import Problem
+from app.core.signing import Secrets
+from app.payments import records
+from app.payments.models import Payment, PaymentState, RefundState
+from app.payments.paying import Cashier, Order, pay, quote_for
+from app.payments.providers.desk import Desk as Till
+from app.payments.providers.protocol import Charged, ChargeOrder, ProviderAway, Refunded, RefundOrder
+from app.payments.providers.sandbox import AWAY, DECLINE, SLOW, SUCCESS, THREE_D, Sandbox
+from app.payments.refunding import give_back
+from app.payments.unfinished import GIVEN_UP_AFTER, finish
+from app.payments.webhooks import take_up
+from tests.integration.lots import lot_plan, open_lot
+
+Timed = tuple[Desk, FixedClock]
+SECOND = timedelta(seconds=1)
+
+
+class Wire(Sandbox):
+    """The way to a provider: silent where the test says so."""
+
+    is_silent = False
+    charges = 0
+
+    async def charge(self, order: ChargeOrder) -> Charged:
+        if self.is_silent:
+            raise ProviderAway("silent")
+        self.charges += 1
+        return await super().charge(order)
+
+    async def ask(self, order: ChargeOrder) -> Charged:
+        if self.is_silent:
+            raise ProviderAway("silent")
+        return await super().ask(order)
+
+    async def refund(self, order: RefundOrder) -> Refunded:
+        if self.is_silent:
+            raise ProviderAway("silent")
+        return await super().refund(order)
+
+
+@pytest.fixture
+async def shop(timed: Timed, tmp_path: Path) -> tuple[Cashier, Wire, FixedClock, list[str]]:
+    """A cashier with a card provider, and bookings that cost 1.00 so far."""
+    desk, clock = timed
+    await open_lot(desk, lot_plan(slots=12))
+    wire = Wire(tmp_path / "sandbox.db", ["s" * 32], clock)
+    cashier = Cashier(desk.database, Secrets((b"k" * 32,)), {"desk": Till(), "sandbox": wire}, read_bill)
+    made = [await reserve(desk, ReserveRequest(f"A {number}", lot="here")) for number in range(12)]
+    clock.advance(timedelta(minutes=5))
+    return cashier, wire, clock, [one.reservation for one in made]
+
+
+async def begin(cashier: Cashier, reservation: str, card: str) -> Payment:
+    _, signed = await quote_for(cashier, reservation)
+    return await pay(cashier, signed, Order(card))
+
+
+async def state_of(cashier: Cashier, payment: str) -> str:
+    async with cashier.database.look() as connection:
+        found = await records.payment(connection, payment)
+    assert found is not None
+    return found.state
+
+
+async def is_true(cashier: Cashier, paid: int) -> None:
+    """So many payments have moved money, each with its two sides and its receipt; the books sum to zero."""
+    async with cashier.database.look() as connection:
+        assert set((await records.balance(connection)).values()) <= {0}
+        sides = (await connection.execute(records.LEDGER.select())).all()
+        receipts = (await connection.execute(records.RECEIPT.select())).all()
+        states = (await connection.execute(records.PAYMENT.select())).mappings().all()
+    assert len(receipts) == paid == sum(one["state"] == "paid" for one in states)
+    assert len(sides) == 2 * paid
+
+
+async def test_whose_answer_was_lost_is_found_by_the_worker_and_charged_once(
+    shop: tuple[Cashier, Wire, FixedClock, list[str]],
+) -> None:
+    cashier, wire, clock, bookings = shop
+    begun = await begin(cashier, bookings[0], AWAY)
+    assert begun.state == PaymentState.PENDING
+    assert await finish(cashier) == 0
+    clock.advance(31 * SECOND)
+    assert await finish(cashier) == 1
+    assert await state_of(cashier, begun.id) == PaymentState.PAID
+    assert await finish(cashier) == 0
+    assert wire.charges == 2
+    await is_true(cashier, paid=1)
+
+
+async def test_several_workers_finish_each_payment_once(
+    shop: tuple[Cashier, Wire, FixedClock, list[str]],
+) -> None:
+    cashier, wire, clock, bookings = shop
+    wire.is_silent = True
+    begun = [await begin(cashier, one, SUCCESS) for one in bookings]
+    wire.is_silent = False
+    clock.advance(31 * SECOND)
+    await asyncio.gather(*(finish(cashier) for _ in range(5)))
+    assert {await state_of(cashier, one.id) for one in begun} == {PaymentState.PAID}
+    assert wire.charges == len(begun)
+    await is_true(cashier, paid=len(begun))
+
+
+async def test_a_provider_that_stays_silent_is_asked_ever_more_seldom(
+    shop: tuple[Cashier, Wire, FixedClock, list[str]],
+) -> None:
+    cashier, wire, clock, bookings = shop
+    wire.is_silent = True
+    begun = await begin(cashier, bookings[0], SUCCESS)
+    tries = 0
+    for _ in range(600):
+        clock.advance(SECOND)
+        tries += await finish(cashier)
+    assert 4 <= tries <= 9
+    wire.is_silent = False
+    clock.advance(timedelta(minutes=5))
+    await finish(cashier)
+    assert await state_of(cashier, begun.id) == PaymentState.PAID
+
+
+async def test_who_never_confirms_blocks_nobody_for_long(
+    shop: tuple[Cashier, Wire, FixedClock, list[str]],
+) -> None:
+    cashier, _, clock, bookings = shop
+    begun = await begin(cashier, bookings[0], THREE_D)
+    assert begun.next_url
+    with pytest.raises(Problem) as refused:
+        await begin(cashier, bookings[0], SUCCESS)
+    assert refused.value.type == "being-paid"
+    clock.advance(GIVEN_UP_AFTER + 31 * SECOND)
+    await finish(cashier)
+    assert await state_of(cashier, begun.id) == PaymentState.EXPIRED
+    assert (await begin(cashier, bookings[0], SUCCESS)).state == PaymentState.PAID
+    await is_true(cashier, paid=1)
+
+
+async def test_webhooks_that_come_twice_late_forged_or_in_another_order_pay_each_once(
+    shop: tuple[Cashier, Wire, FixedClock, list[str]],
+) -> None:
+    cashier, wire, clock, bookings = shop
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    begun = [
+        await begin(cashier, one, chance.choice([SUCCESS, SLOW, DECLINE, AWAY, THREE_D])) for one in bookings
+    ]
+    sent = []
+    for one in begun:
+        sent.append(await wire.webhook_of(one.id))
+        if chance.random() < 0.5:
+            await wire.confirm(one.id, chance.random() < 0.7)
+    clock.advance(60 * SECOND)
+    sent += [await wire.webhook_of(one.id) for one in begun] * 3
+    chance.shuffle(sent)
+    for headers, body in sent:
+        forged = body.replace(b"paid", b"PAID") if chance.random() < 0.3 else body
+        try:
+            await take_up(cashier, "sandbox", headers, forged)
+        except Problem as refused:
+            assert refused.type == "bad-webhook"
+            assert forged != body
+    clock.advance(301 * SECOND)
+    with pytest.raises(Problem):
+        await take_up(cashier, "sandbox", *sent[0])
+    for _ in range(3):
+        clock.advance(timedelta(minutes=6))
+        await finish(cashier)
+    async with cashier.database.look() as connection:
+        known = [await records.payment(connection, one.id) for one in begun]
+    for one in known:
+        assert one is not None
+        told = await wire.ask(ChargeOrder(one.id, one.amount_minor, one.currency, one.means, "Parking"))
+        assert (one.state == PaymentState.PAID) == (told.fate == "paid")
+        assert one.state != PaymentState.PENDING
+    await is_true(cashier, paid=sum(one.state == PaymentState.PAID for one in known if one is not None))
+
+
+async def test_money_that_comes_in_after_an_attempt_was_given_up_is_never_denied(
+    shop: tuple[Cashier, Wire, FixedClock, list[str]],
+) -> None:
+    cashier, wire, clock, bookings = shop
+    wire.is_silent = True
+    begun = await begin(cashier, bookings[0], SUCCESS)
+    wire.is_silent = False
+    await wire.charge(ChargeOrder(begun.id, begun.amount_minor, begun.currency, SUCCESS, "Parking"))
+    headers, body = await wire.webhook_of(begun.id)
+    async with cashier.database.unit_of_work() as connection:
+        moved = await records.move_payment(
+            connection, begun.id, [PaymentState.PENDING], PaymentState.EXPIRED, settled_at=clock.now()
+        )
+    assert moved
+    for _ in range(2):
+        await take_up(cashier, "sandbox", headers, body)
+    assert await state_of(cashier, begun.id) == PaymentState.PAID
+    await is_true(cashier, paid=1)
+
+
+async def test_a_refund_that_was_not_answered_is_done_by_the_worker_once(
+    shop: tuple[Cashier, Wire, FixedClock, list[str]],
+) -> None:
+    cashier, wire, clock, bookings = shop
+    paid = await begin(cashier, bookings[0], SUCCESS)
+    wire.is_silent = True
+    refund = await give_back(cashier, paid.id, 60, "sorry", "Ann", number=1)
+    assert refund.state == RefundState.PENDING
+    wire.is_silent = False
+    clock.advance(31 * SECOND)
+    await asyncio.gather(*(finish(cashier) for _ in range(3)))
+    async with cashier.database.look() as connection:
+        (done,) = await records.refunds_of(connection, paid.id)
+        assert set((await records.balance(connection)).values()) <= {0}
+        sides = (await connection.execute(records.LEDGER.select())).all()
+    assert done.state == RefundState.DONE
+    assert len(sides) == 4
