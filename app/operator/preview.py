@@ -179,8 +179,18 @@ def _title(sample: Sample, time_zone: str) -> str:
 
 def _about(sample: Sample) -> str:
     kind = "premium" if sample.stay.premium else "standard"
-    lasts = words.span(sample.stay.end - sample.stay.start)
+    lasts = _length(sample.stay.end - sample.stay.start)
     return f"{kind}, {lasts}{': ' + sample.note if sample.note else ''}"
+
+
+def _length(lasts: timedelta) -> str:
+    """``27 h``, ``2 h 40``, ``8 min``: days only where there are several."""
+    if lasts >= timedelta(days=3):
+        return words.span(lasts)
+    hours, minutes = divmod(int(lasts.total_seconds()) // 60, 60)
+    if not hours:
+        return f"{minutes} min"
+    return f"{hours} h {minutes:02}" if minutes else f"{hours} h"
 
 
 def _line(line: FeeLine, currency: str) -> views.CostLine:
