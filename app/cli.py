@@ -186,6 +186,8 @@ def set_tariff(
         version, gaps = asyncio.run(tasks.set_tariff(settings, lot, area, document, _instant(starts)))
     except OSError as error:
         _fail(f"{file} cannot be read: {error.strerror}.")
+    except UnicodeDecodeError:
+        _fail(f"{file} is not UTF-8.")
     except ValueError as error:
         _fail(str(error))
     for gap in gaps:

@@ -283,7 +283,9 @@ async def test_an_area_has_a_tariff_of_its_own(operator: AsyncClient) -> None:
     assert "Version 1 is in force." in (await operator.get(done.headers["location"])).text
     assert await half_hour_costs(operator) == "6.00"
     assert (await form(operator))["band-0-price"] == "€1.00"
-    assert "here, area A" in (await operator.get("/operator/tariffs")).text
+    assert "here, area A" in words_of(await operator.get("/operator/tariffs")).lower().replace(
+        "area a", "area A"
+    )
     assert (await operator.get(TARIFF + "?area=Z")).status_code == 404
 
 
