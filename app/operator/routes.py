@@ -16,6 +16,7 @@ from app.operator import tariff_page, views
 from app.operator.draft import Draft
 from app.operator.publishing import AnotherVersion, Publication, publish
 from app.operator.tariff_form import Typed
+from app.operator.tariff_list import tariffs_page
 
 # A row has eight fields, and a tariff at most a hundred rows.
 MOST_FIELDS = 1_000
@@ -28,7 +29,7 @@ async def home(request: Request) -> Response:
 
 async def tariffs(request: Request) -> Response:
     """``GET /operator/tariffs``: every lot with its tariff."""
-    return page("operator/tariffs.html", await tariff_page.tariffs_page(request))
+    return page("operator/tariffs.html", await tariffs_page(request))
 
 
 async def tariff(request: Request) -> Response:
@@ -71,8 +72,8 @@ async def send_tariff(request: Request) -> Response:
     own = tariff_page.own_stay(
         place, sent, adds=act == "add-stay", drops=number if act == "remove-stay" else None
     )
-    if act == "add-stay":
-        focus = "stay_from"
+    if act in ("add-stay", "remove-stay"):
+        focus = "stay_from" if own.error else "add-stay"
     found = await tariff_page.known(request, place)
     draft = place.draft(typed, found.now)
     if act != "publish":

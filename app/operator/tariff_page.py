@@ -1,4 +1,4 @@
-"""What the operator sees of tariffs: the list of them, and one as a form with its preview."""
+"""What the operator sees of one tariff: the form, and its preview."""
 
 import asyncio
 import json
@@ -20,20 +20,17 @@ from app.operator.publishing import AnotherVersion
 from app.operator.spelling import USUAL_DAYS, symbol
 from app.operator.tariff_form import Band, Typed
 from app.operator.week import tones, weeks
-from app.operator.wording import differences, gap_texts, summary
+from app.operator.wording import differences, gap_texts
 from app.payments.queries import (
     Version,
     newest_version,
     tariff_in_force,
     versions_in_force,
-    versions_to_come,
 )
 from app.payments.tariffs.lines import Tariff
-from app.slots import queries as slots
 from app.slots.layout import Layout
 from app.slots.models import Area
 
-MOST_LOTS = 200
 MADE_AT_FIRST = "made with the lot"
 
 
@@ -100,51 +97,14 @@ async def known(request: Request, place: Place) -> Known:
         )
 
 
-async def tariffs_page(request: Request) -> views.TariffsPage:
-    """Every lot with its tariff, and its areas that have their own."""
-    database = part(request, Database)
-    async with database.look() as connection:
-        now = await database.now(connection)
-        lots = await slots.lots(connection, limit=MOST_LOTS)
-        ids = [lot.id or 0 for lot in lots]
-        holding = await versions_in_force(connection, ids, now)
-        coming = await versions_to_come(connection, ids, now)
-        areas = await slots.areas_of(connection, ids)
-    rows = []
-    for lot in lots:
-        own = [area for area in areas if area.lot_id == lot.id]
-        for area in (None, *own):
-            key = (lot.id or 0, area.id if area else None)
-            if area is None or key in holding or key in coming:
-                code = area.code if area else ""
-                url = views.tariff_url(lot.code, code)
-                rows.append(_row(url, lot.name, code, holding.get(key), coming.get(key)))
-    return views.TariffsPage(account(request).name, tuple(rows))
-
-
-def _row(url: str, lot: str, area: str, holds: Version | None, coming: Version | None) -> views.TariffRow:
-    said = _waits(coming) if coming else ""
-    if holds is None:
-        return views.TariffRow(url, lot, area, "No tariff yet", None, coming=said)
-    tariff = holds.tariff
-    return views.TariffRow(
-        url=url,
-        lot=lot,
-        area=area,
-        summary=summary(tariff.lines, tariff.currency),
-        version=tariff.version,
-        since=_instant(holds.valid_from, tariff.time_zone),
-        by=holds.by or MADE_AT_FIRST,
-        coming=said,
-    )
-
-
-def _waits(coming: Version) -> str:
+def waits_text(coming: Version) -> str:
+    """``Version 4 from Tue 1 Dec 2026, 08:00``."""
     tariff = coming.tariff
-    return f"Version {tariff.version} from {_instant(coming.valid_from, tariff.time_zone)}"
+    return f"Version {tariff.version} from {instant_text(coming.valid_from, tariff.time_zone)}"
 
 
-def _instant(instant: datetime, time_zone: str) -> str:
+def instant_text(instant: datetime, time_zone: str) -> str:
+    """``Tue 1 Dec 2026, 08:00``."""
     return f"{words.day(instant, time_zone)}, {words.clock(instant, time_zone)}"
 
 
@@ -191,7 +151,7 @@ async def tariff_page(
         preview=await preview(place, found, draft, own_stay.kept, tariff, toned),
         own_stay=own_stay,
         notice=notice,
-        coming=_waits(found.newest) if waits and found.newest else "",
+        coming=waits_text(found.newest) if waits and found.newest else "",
         meanwhile=meanwhile,
         focus=focus,
     )
@@ -205,7 +165,7 @@ def _about(place: Place, found: Known) -> str:
             return f"{slots_said}, at the lot's tariff. What you publish here is for this area alone."
         return f"{slots_said}. There is no tariff yet."
     tariff = found.holds.tariff
-    since = _instant(found.holds.valid_from, tariff.time_zone)
+    since = instant_text(found.holds.valid_from, tariff.time_zone)
     by = f"by {found.holds.by}" if found.holds.by else MADE_AT_FIRST
     return f"Version {tariff.version}, since {since}, {by}. {slots_said}."
 

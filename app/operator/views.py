@@ -111,7 +111,7 @@ class OwnStay:
 class Preview:
     """What stays would cost by the draft, the week, and when nobody can book.
 
-    ``wrong`` has a field's id, its name and what is wrong, for each field that the preview had to leave out.
+    ``wrong`` has a field's id, its name and what is wrong, for each field that is not right yet.
     ``swatches`` are the tones of the form's rows, by their keys.
     """
 
