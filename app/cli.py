@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -151,6 +152,50 @@ def require_check_in(
 
 
 @cli.command()
+def tariff(
+    lot: Annotated[str, typer.Argument(help="Code of the lot.")],
+    area: Annotated[str | None, typer.Option(help="Code of an area of it.")] = None,
+) -> None:
+    """Print the rate lines in force as JSON."""
+    from app.launch import tasks
+
+    settings = _settings()
+    tasks.quiet_logs()
+    try:
+        typer.echo(asyncio.run(tasks.tariff(settings, lot, area)))
+    except ValueError as error:
+        _fail(str(error))
+
+
+@cli.command("set-tariff")
+def set_tariff(
+    lot: Annotated[str, typer.Argument(help="Code of the lot.")],
+    file: Annotated[Path, typer.Argument(help="Rate lines as JSON.", exists=True, dir_okay=False)],
+    area: Annotated[str | None, typer.Option(help="Code of an area: for it alone.")] = None,
+    starts: Annotated[
+        str | None, typer.Option("--from", help="When it begins to apply, 2026-12-01T00:00+01:00.")
+    ] = None,
+) -> None:
+    """Publish rate lines as a new version of a tariff. Bookings that run keep the one they have."""
+    from app.launch import tasks
+
+    settings = _settings()
+    tasks.quiet_logs()
+    try:
+        document = file.read_text(encoding="utf-8")
+        version, gaps = asyncio.run(tasks.set_tariff(settings, lot, area, document, _instant(starts)))
+    except OSError as error:
+        _fail(f"{file} cannot be read: {error.strerror}.")
+    except UnicodeDecodeError:
+        _fail(f"{file} is not UTF-8.")
+    except ValueError as error:
+        _fail(str(error))
+    for gap in gaps:
+        typer.echo(f"No line says what time costs: {gap}.")
+    typer.echo(f"Version {version} is published.")
+
+
+@cli.command()
 def rebuild() -> None:
     """Write the status of every lot to Redis anew, from the database."""
     from app.launch import tasks
@@ -230,6 +275,19 @@ def sign_in_link(
 ) -> None:
     """Print a link that signs an operator in once."""
     _print_link(_settings(), name)
+
+
+def _instant(text: str | None) -> datetime | None:
+    """ISO 8601 with an offset. ValueError otherwise."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"--from is {text!r}: give a date and a time, such as 2026-12-01T00:00Z.") from None
+    if found.tzinfo is None:
+        raise ValueError("--from needs an offset: 2026-12-01T00:00Z, or +01:00 in place of the Z.")
+    return found
 
 
 def _settings() -> Settings:

@@ -27,11 +27,13 @@ from app.display import routes as display
 from app.driver import routes as driver
 from app.driver.errors import error_page
 from app.lifespan import lifespan
+from app.operator import routes as operator
 from app.settings import Settings
 from app.slots.relay import outbox_lag_s
 
 log = structlog.get_logger()
-PUBLIC, HOLDER, PROGRAM, ATTENDANT = Access.PUBLIC, Access.HOLDER, Access.PROGRAM, Access.ATTENDANT
+PUBLIC, HOLDER, PROGRAM = Access.PUBLIC, Access.HOLDER, Access.PROGRAM
+ATTENDANT, OPERATOR = Access.ATTENDANT, Access.OPERATOR
 
 
 def routes() -> list[BaseRoute]:
@@ -81,6 +83,12 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/attendant/lots/{lot}/works", attendant.works, ATTENDANT, ["POST"]),
         GuardedRoute("/attendant/lots/{lot}/slots/{slot:path}", attendant.slot, ATTENDANT),
         GuardedRoute("/attendant/lots/{lot}/slots/{slot:path}/{action}", attendant.act, ATTENDANT, ["POST"]),
+        # Operators
+        GuardedRoute("/operator", operator.home, OPERATOR),
+        GuardedRoute("/operator/tariffs", operator.tariffs, OPERATOR),
+        GuardedRoute("/operator/lots/{lot}/tariff", operator.tariff, OPERATOR),
+        GuardedRoute("/operator/lots/{lot}/tariff", operator.send_tariff, OPERATOR, ["POST"]),
+        GuardedRoute("/operator/lots/{lot}/tariff/preview", operator.preview_tariff, OPERATOR, ["POST"]),
         # Walls
         GuardedRoute("/display/{lot}", display.wall, PUBLIC),
         # The live feed

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 
 from app.accounts.access import account
+from app.accounts.models import Role
 from app.attendant import views
 from app.bookings import problems, records
 from app.bookings import queries as bookings
@@ -74,7 +75,9 @@ async def home(request: Request) -> views.HomePage:
                 to_do=late.get(lot.id, 0),
             )
         )
-    return views.HomePage(account(request).name, tuple(rows), max(ages, default=None))
+    person = account(request)
+    is_operator = person.role is Role.OPERATOR
+    return views.HomePage(person.name, tuple(rows), max(ages, default=None), is_operator)
 
 
 async def lot_page(

@@ -56,11 +56,15 @@ class LotRow:
 
 @dataclass(frozen=True, slots=True)
 class HomePage:
-    """`attendant/lots.html`. `age_s` is the age of the oldest count in whole seconds, None if not known."""
+    """`attendant/lots.html`. `age_s` is the age of the oldest count in whole seconds, None if not known.
+
+    `is_operator`: who is signed in may also set prices.
+    """
 
     attendant: str
     lots: tuple[LotRow, ...]
     age_s: int | None = None
+    is_operator: bool = False
 
 
 @dataclass(frozen=True, slots=True)

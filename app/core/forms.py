@@ -31,14 +31,14 @@ async def read_json_object(request: Request) -> dict[str, Any]:
     return document
 
 
-async def read_form(request: Request) -> dict[str, str]:
+async def read_form(request: Request, most_fields: int = MOST_FIELDS) -> dict[str, str]:
     """The fields of a posted form. A Problem (415, 422) says what is wrong with a body."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise Problem(415, "not-a-form", "This is not a form", "Send it as a browser sends a form.")
     sent: dict[str, str] = {}
     errors = []
-    async with request.form(max_fields=MOST_FIELDS, max_files=0) as form:
+    async with request.form(max_fields=most_fields, max_files=0) as form:
         for name, value in form.multi_items():
             try:
                 sent[fit_text(name)] = fit_text(str(value))

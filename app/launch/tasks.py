@@ -6,6 +6,7 @@ for a database driver.
 
 import asyncio
 import contextlib
+import json
 import logging
 import random
 import sqlite3
@@ -13,6 +14,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from app.bookings.desk import Desk
     from app.core.db import Database
     from app.slots.importers import ImportDefaults, ImportPlan, Refusal
+    from app.slots.layout import Layout
     from app.slots.scrub import Finding
 
 DEMO_LOT = "riverside"
@@ -169,6 +172,70 @@ async def require_check_in(settings: Settings, lot: str, minutes: int | None) ->
     async with _database(settings) as database, database.unit_of_work() as connection:
         if not await service.require_check_in(connection, lot, None if minutes is None else 60 * minutes):
             raise ValueError(f"No lot has the code {lot!r}.")
+
+
+async def tariff(settings: Settings, lot: str, area: str | None) -> str:
+    """The rate lines in force in a lot, or in an area of it, as a JSON document.
+
+    ValueError where there is no such lot or area, or no tariff yet.
+    """
+    from app.operator.tariff_form import as_json
+    from app.payments.queries import tariff_in_force
+    from app.payments.tariffs.documents import written
+
+    async with _database(settings) as database:
+        layout, area_id = await _lot_and_area(database, lot, area)
+        async with database.look() as connection:
+            now = await database.now(connection)
+            found = await tariff_in_force(connection, layout.lot_id, area_id, now)
+    if found is None:
+        raise ValueError(f"{lot} has no tariff yet.")
+    return "[\n" + ",\n".join(f"  {as_json(line)}" for line in written(found.lines)) + "\n]"
+
+
+async def set_tariff(
+    settings: Settings, lot: str, area: str | None, document: str, starts: datetime | None
+) -> tuple[int, list[str]]:
+    """Publishes a JSON document of rate lines; the number of the version, and when no line has a price.
+
+    ``starts`` is aware; ``None``: at once. ValueError says, a line each, what is wrong.
+    """
+    from app.operator.publishing import Publication, publish
+    from app.operator.wording import gap_texts
+    from app.payments.tariffs.documents import WrongLines, read
+
+    try:
+        given = json.loads(document)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"This is not JSON: {error}.") from None
+    if not isinstance(given, list) or not given:
+        raise ValueError("A tariff is a JSON list of rate lines: docs/tariffs.md.")
+    try:
+        lines = read(given)
+    except WrongLines as wrong:
+        raise ValueError("\n".join(f"{one.field}: {one.message}" for one in wrong.errors)) from None
+    async with _database(settings) as database:
+        layout, area_id = await _lot_and_area(database, lot, area)
+        async with database.unit_of_work() as connection:
+            now = await database.now(connection)
+            if starts is not None and starts < now:
+                raise ValueError(f"--from has passed: it is {now:%Y-%m-%dT%H:%M:%SZ}.")
+            asked = Publication(layout.lot, area_id, lines, starts, "command line")
+            return await publish(connection, asked, now), list(gap_texts(lines))
+
+
+async def _lot_and_area(database: "Database", lot: str, area: str | None) -> "tuple[Layout, int | None]":
+    from app.slots.layout import Layouts
+
+    layout = await Layouts(database).of_code(lot)
+    if layout is None:
+        raise ValueError(f"No lot has the code {lot!r}.")
+    if area is None:
+        return layout, None
+    area_id = next((one.id for one in layout.areas if one.code == area), None)
+    if area_id is None:
+        raise ValueError(f"Lot {lot} has no area {area!r}.")
+    return layout, area_id
 
 
 async def rebuild(settings: Settings, on_progress: OnProgress) -> int:

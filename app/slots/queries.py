@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,6 +150,12 @@ async def lots(connection: AsyncConnection, search: str = "", limit: int = 50) -
             | _LOT.c.address.ilike(like, escape="\\")
         )
     return [Lot(**row) for row in (await connection.execute(statement)).mappings()]
+
+
+async def areas_of(connection: AsyncConnection, lot_ids: Sequence[int]) -> list[Area]:
+    """The areas of these lots, by their codes."""
+    statement = select(_AREA).where(_AREA.c.lot_id.in_(lot_ids)).order_by(_AREA.c.code)
+    return [Area(**row) for row in (await connection.execute(statement)).mappings()]
 
 
 def _conditions(wanted: Filter) -> list[Any]:

@@ -28,7 +28,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Tour:
-    """All places, with the cookies of a driver who has booked and of an attendant."""
+    """All places, with the cookies of a driver who has booked and of an operator."""
 
     places: tuple[Place, ...]
     cookies: list[dict[str, object]]
@@ -116,6 +116,9 @@ async def prepare_tour(visitors: Visitors, rest: Rest, lotline: Installation) ->
         Place("desk, closed slot", f"{desk}/slots/{closed}"),
         Place("desk, keys", desk, key="?"),
         Place("desk, somebody awaited", f"/attendant/lots/{AWAITED_LOT}"),
+        Place("tariffs", "/operator/tariffs"),
+        Place("tariff", "/operator/lots/riverside/tariff"),
+        Place("tariff of an area", "/operator/lots/riverside/tariff?area=A"),
     )
     return Tour(drivers + attendants, list(await page.context.cookies()))  # type: ignore[arg-type]
 

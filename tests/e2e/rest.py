@@ -33,6 +33,19 @@ class Rest:
         assert answer.ok, await answer.text()
         return await answer.json()  # type: ignore[no-any-return]
 
+    async def price(self, slot: str, start: int, end: int) -> dict[str, Any]:
+        """What a stay between these Unix seconds would cost."""
+        return await self._calculate(slot=slot, startTime=start, endTime=end)
+
+    async def price_of(self, reservation: str) -> dict[str, Any]:
+        """What a booking costs so far."""
+        return await self._calculate(reservation=reservation)
+
+    async def _calculate(self, **body: Any) -> dict[str, Any]:
+        answer = await self._client.post("/parking/payment?action=calculate", data=body)
+        assert answer.ok, await answer.text()
+        return await answer.json()  # type: ignore[no-any-return]
+
     async def slots(self, lot: str = "riverside", **wanted: str) -> list[dict[str, Any]]:
         """Slots as SQL has them."""
         answer = await self._client.get("/parking", params={"lot": lot, "limit": "1000", **wanted})

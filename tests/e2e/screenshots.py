@@ -2,7 +2,7 @@
 
     .venv/bin/python -m tests.e2e.screenshots http://127.0.0.1:8000 FOLDER [--sign-in LINK] [NAME …]
 
-The server must be running; ``--sign-in`` is a one-time link and brings the attendant's pages.
+The server must be running; ``--sign-in`` is a one-time link and brings the pages for who is signed in.
 """
 
 import argparse
@@ -43,6 +43,8 @@ SHOTS = (
     Shot("not-found", "/nothing"),
     Shot("attendant-lots", "/attendant", signed_in=True),
     Shot("attendant", "/attendant/lots/riverside", signed_in=True),
+    Shot("tariffs", "/operator/tariffs", signed_in=True),
+    Shot("tariff", "/operator/lots/riverside/tariff", signed_in=True),
 )
 
 

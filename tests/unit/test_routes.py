@@ -13,6 +13,7 @@ BY_PREFIX = {
     "/metrics": Access.PROGRAM,
     "/attendant": Access.ATTENDANT,
     "/ws/attendant": Access.ATTENDANT,
+    "/operator": Access.OPERATOR,
     "/bookings/{token}": Access.HOLDER,
 }
 

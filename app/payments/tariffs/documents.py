@@ -83,7 +83,7 @@ def read(objects: Sequence[Any]) -> tuple[Line, ...]:
     lines: list[Line] = []
     for number, given in enumerate(objects):
         where = f"lines.{number}"
-        if not isinstance(given, dict) or given.get("kind") not in KINDS:
+        if not isinstance(given, dict) or given.get("kind") not in tuple(KINDS):
             errors.append(FieldError(f"{where}.kind", "must be one of " + ", ".join(KINDS)))
             continue
         name = given["kind"]

@@ -14,7 +14,8 @@ WEEK = frozenset(range(7))
 Amount = Annotated[int, Field(ge=0, le=10**11)]
 Length = Annotated[int, Field(ge=1, le=366 * DAY_S)]
 Share = Annotated[int, Field(ge=0, le=100_000)]
-Name = Annotated[str, Field(max_length=60)]
+# Without control characters: it stands in fees and on receipts.
+Name = Annotated[str, Field(max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Weekday = Annotated[int, Field(ge=0, le=6)]
 
 

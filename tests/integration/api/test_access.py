@@ -65,6 +65,25 @@ async def test_an_attendant_gets_to_all_that_is_theirs(client: AsyncClient) -> N
     assert (await client.get("/parking")).json()["slotDetails"][0]["status"] == "closed"
 
 
+async def test_only_an_operator_gets_to_what_is_the_operators(client: AsyncClient) -> None:
+    await put_slots(client, 1)
+    desk: Desk = client.desk  # type: ignore[attr-defined]
+    assert of(Access.OPERATOR)
+    for method, path in of(Access.OPERATOR):
+        answer = await client.request(method, path)
+        assert answer.status_code == 303, path
+        assert answer.headers["location"].startswith("/sign-in?next=/")
+    attendant = await create_account(desk.database, "Ann", Role.ATTENDANT)
+    await client.get(f"/sign-in/{await create_link(desk.database, attendant)}")
+    for method, path in of(Access.OPERATOR):
+        problem(await client.request(method, path), 403, "not-allowed")
+    operator = await create_account(desk.database, "Ines", Role.OPERATOR)
+    await client.get(f"/sign-in/{await create_link(desk.database, operator)}")
+    for method, path in of(Access.OPERATOR):
+        if method == "GET":
+            assert (await client.get(path)).status_code in (200, 303), path
+
+
 async def test_a_wrong_secret_leads_to_no_booking(client: AsyncClient) -> None:
     await put_slots(client, 1)
     booked = (await client.post(RESERVE, json={"entityIdentifier": "HKR 4821"})).json()

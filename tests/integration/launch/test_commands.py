@@ -1,5 +1,6 @@
 """The commands as a person types them: what they say, and that nothing ends in a traceback."""
 
+import json
 import os
 import signal
 import subprocess
@@ -54,6 +55,54 @@ def test_a_lot_is_told_to_ask_for_checking_in(data: Path) -> None:
     assert (told.returncode, told.stdout) == (0, "Who books has to check in within 20 min.\n")
     assert lotline(data, "require-check-in", "riverside", "--off").stdout == "Nobody has to check in.\n"
     assert "No lot has the code 'nowhere'" in refused(lotline(data, "require-check-in", "nowhere"))
+
+
+def test_a_tariff_is_printed_changed_and_printed_again(data: Path, tmp_path: Path) -> None:
+    assert lotline(data, "import-slots", DEMO).returncode == 0
+    printed = lotline(data, "tariff", "riverside")
+    assert printed.returncode == 0
+    lines = json.loads(printed.stdout)
+    assert [line["price_minor"] for line in lines] == [100, 150]
+    lines[0]["price_minor"] = 120
+    file = tmp_path / "tariff.json"
+    file.write_text(json.dumps(lines))
+    done = lotline(data, "set-tariff", "riverside", str(file))
+    assert (done.returncode, done.stdout) == (0, "Version 2 is published.\n")
+    assert json.loads(lotline(data, "tariff", "riverside").stdout) == lines
+    file.write_text(json.dumps(lines[:1]))
+    later = lotline(data, "set-tariff", "riverside", str(file), "--area", "A", "--from", "2100-01-01T00:00Z")
+    assert later.stdout == (
+        "No line says what time costs: premium: every day 00:00 to 24:00.\nVersion 1 is published.\n"
+    )
+    assert json.loads(lotline(data, "tariff", "riverside", "--area", "A").stdout) == lines
+
+
+@pytest.mark.parametrize(
+    ("document", "options", "said"),
+    [
+        ("{", (), "This is not JSON"),
+        ("{}", (), "a JSON list of rate lines"),
+        ('[{"kind": "free"}, {"kind": "grace", "lasts_s": 0}, {"kind": []}]', (), "lines.1.lasts_s"),
+        ('[{"kind": "free"}, {"kind": "grace", "lasts_s": 0}, {"kind": []}]', (), "lines.2.kind"),
+        ('[{"kind": "free"}]', ("--from", "tomorrow"), "--from is 'tomorrow'"),
+        ('[{"kind": "free"}]', ("--from", "2100-01-01T00:00"), "needs an offset"),
+        ('[{"kind": "free"}]', ("--from", "2020-01-01T00:00Z"), "has passed"),
+        ('[{"kind": "free"}]', ("--area", "Z"), "has no area 'Z'"),
+        ("\udcff", (), "not UTF-8"),
+    ],
+)
+def test_a_tariff_that_cannot_be_published_is_told_why(
+    data: Path, tmp_path: Path, document: str, options: tuple[str, ...], said: str
+) -> None:
+    assert lotline(data, "import-slots", DEMO).returncode == 0
+    file = tmp_path / "tariff.json"
+    file.write_text(document, errors="surrogateescape")
+    assert said in refused(lotline(data, "set-tariff", "riverside", str(file), *options))
+    assert len(json.loads(lotline(data, "tariff", "riverside").stdout)) == 2
+
+
+def test_the_tariff_of_a_lot_that_is_not_there_is_told(data: Path) -> None:
+    assert "No lot has the code 'nowhere'" in refused(lotline(data, "tariff", "nowhere"))
 
 
 @pytest.mark.parametrize(

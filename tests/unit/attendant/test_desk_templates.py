@@ -102,7 +102,10 @@ def every_view() -> Iterator[tuple[str, Any]]:
     yield from (("attendant/_arriving.html", view) for view in (ARRIVING, Arriving((), "today")))
     yield from (("attendant/_just_now.html", view) for view in (JUST_NOW, JustNow(())))
     yield from (("attendant/lot.html", view) for view in (PAGE, EMPTY_PAGE, AWAY_PAGE))
-    yield from (("attendant/lots.html", view) for view in (LOTS, HomePage("M", ()), replace(LOTS, age_s=9)))
+    yield from (
+        ("attendant/lots.html", view)
+        for view in (LOTS, HomePage("M", ()), replace(LOTS, age_s=9), replace(LOTS, is_operator=True))
+    )
     notices: tuple[SignInNotice, ...] = ("", "signed-out", "link-expired", "session-ended")
     yield from (("accounts/sign_in.html", SignInPage("t", notice=notice)) for notice in notices)
     yield "accounts/sign_in.html", SignInPage("t", "/attendant", HOSTILE, "Bad.", "Bad.", HOSTILE)

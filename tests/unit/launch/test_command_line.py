@@ -8,6 +8,8 @@ _COMMANDS = (
     "serve",
     "migrate",
     "import-slots",
+    "tariff",
+    "set-tariff",
     "rebuild",
     "scrub",
     "simulate",
