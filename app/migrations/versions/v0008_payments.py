@@ -135,10 +135,11 @@ def _only_added(table: str) -> None:
         f"CREATE FUNCTION {table}_is_only_added_to() RETURNS trigger LANGUAGE plpgsql AS $$"
         f" BEGIN RAISE EXCEPTION '{table} is only ever added to'; END $$"
     )
-    op.execute(
-        f"CREATE TRIGGER {table}_only_added BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}"
-        f" FOR EACH STATEMENT EXECUTE FUNCTION {table}_is_only_added_to()"
-    )
+    for name, acts, each in (("rows", "UPDATE OR DELETE", "ROW"), ("all", "TRUNCATE", "STATEMENT")):
+        op.execute(
+            f"CREATE TRIGGER {table}_only_added_{name} BEFORE {acts} ON {table}"
+            f" FOR EACH {each} EXECUTE FUNCTION {table}_is_only_added_to()"
+        )
 
 
 def downgrade() -> None:

@@ -6,6 +6,7 @@ from httpx2 import AsyncClient, Response
 
 RESERVE = "/parking?action=reserve"
 UNRESERVE = "/parking?action=unreserve"
+PAY = "/parking/payment?action=pay"
 CALCULATE = "/parking/payment?action=calculate"
 
 

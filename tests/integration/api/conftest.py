@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -24,12 +25,13 @@ async def served(
     database_url: str, redis_url: str, clock: Clock | None = None, **settings: Any
 ) -> AsyncIterator[AsyncClient]:
     """A client of an application with these settings; an exception that gets out of it is raised here."""
-    given = Settings.from_environment({"DATABASE_URL": database_url, "REDIS_URL": redis_url})
-    app = create_app(replace(given, **settings), clock)
-    async with lifespan(app), AsyncClient(transport=ASGITransport(app), base_url=ADDRESS) as client:
-        client.app = app  # type: ignore[attr-defined]
-        client.desk = app.state.parts.get(Desk)  # type: ignore[attr-defined]
-        yield client
+    with TemporaryDirectory() as folder:
+        env = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "LOTLINE_DATA": folder}
+        app = create_app(replace(Settings.from_environment(env), **settings), clock)
+        async with lifespan(app), AsyncClient(transport=ASGITransport(app), base_url=ADDRESS) as client:
+            client.app = app  # type: ignore[attr-defined]
+            client.desk = app.state.parts.get(Desk)  # type: ignore[attr-defined]
+            yield client
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from httpx2 import AsyncClient
 
 from app.core.db import Database, SqlAway
-from tests.integration.api.calls import CALCULATE, RESERVE, UNRESERVE, problem
+from tests.integration.api.calls import CALCULATE, PAY, RESERVE, UNRESERVE, problem
 
 
 def gone(*_: Any) -> Any:
@@ -49,7 +49,10 @@ async def test_documented_answers_and_only_those_occur(
     await call("POST", RESERVE, json={"entityIdentifier": "B 2"})
     await call("POST", RESERVE, json={})
     await call("POST", CALCULATE, json=times | {"slotIdentifier": "s"})
-    await call("POST", CALCULATE, json={"reservation": booked.json()["reservation"]})
+    mine = {"reservation": booked.json()["reservation"]}
+    for method in ("cash", "sandbox-decline", "sandbox-slow", "sandbox-success"):
+        quote = (await call("POST", CALCULATE, json=mine)).json()["quote"]
+        await call("POST", PAY, json={"quote": quote, "method": method})
     await call("POST", CALCULATE, json=times | {"slotIdentifier": "none"})
     await call("POST", CALCULATE, json={})
     await call("GET", "/parking")
