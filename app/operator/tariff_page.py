@@ -131,7 +131,7 @@ async def tariff_page(
     """The form as it was typed, with its preview."""
     lot = place.layout.lot
     tariff = draft.tariff(lot.currency, lot.time_zone)
-    toned = tones(tariff)
+    toned = _tones(draft, tariff)
     waits = found.newest is not None and found.newest.valid_from > found.now
     return views.TariffPage(
         operator=account(request).name,
@@ -168,6 +168,11 @@ def _about(place: Place, found: Known) -> str:
     since = instant_text(found.holds.valid_from, tariff.time_zone)
     by = f"by {found.holds.by}" if found.holds.by else MADE_AT_FIRST
     return f"Version {tariff.version}, since {since}, {by}. {slots_said}."
+
+
+def _tones(draft: Draft, tariff: Tariff) -> dict[int, str]:
+    rows = [draft.of_band.get(band.key) for band in draft.typed.bands if not band.is_empty]
+    return tones(tariff, rows)
 
 
 def _band_rows(draft: Draft, toned: Mapping[int, str]) -> tuple[views.BandRow, ...]:
@@ -208,7 +213,7 @@ async def preview(
     """What stays would cost by what is filled in so far. Reckoned beside the event loop."""
     lot = place.layout.lot
     tariff = tariff or draft.tariff(lot.currency, lot.time_zone)
-    toned = toned if toned is not None else tones(tariff)
+    toned = toned if toned is not None else _tones(draft, tariff)
     own = samples.own_samples(samples.kept_stays(kept, lot.time_zone), lot.time_zone)
     shown = (*own, *samples.samples(lot.time_zone, found.now))
     stays = await asyncio.to_thread(_stays, shown, tariff, found.in_force)

@@ -1,6 +1,6 @@
 """The week as bands: which line says what time costs, hour by hour."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from app.operator import views
 from app.operator.spelling import days_text
@@ -14,15 +14,20 @@ NO_TONE = "none"
 _MARK_MIN = 180
 
 
-def tones(tariff: Tariff) -> dict[int, str]:
-    """A tone for each line that prices time, by the line's ``id()``; after some they come again."""
-    priced = [line for line in tariff.lines if _prices_time(line)]
+def tones(tariff: Tariff, rows: Sequence[Line | None] = ()) -> dict[int, str]:
+    """A tone for each line that prices time, by the line's ``id()``; after some they come again.
+
+    ``rows`` are the form's, ``None`` for one that can't be read just now: the others keep their tones.
+    """
+    in_rows = {id(line) for line in rows if line is not None}
     found: dict[int, str] = {}
     number = 0
-    for line in priced:
+    for line in (*rows, *(line for line in tariff.lines if id(line) not in in_rows)):
         if isinstance(line, Free | NoParking):
             found[id(line)] = "free" if isinstance(line, Free) else "shut"
-        else:
+        elif line is None:
+            number += 1
+        elif isinstance(line, PerIncrement | Tiers | FlatRate):
             found[id(line)] = f"t{number % TONES}"
             number += 1
     return found
@@ -90,7 +95,3 @@ def _marks(edges: set[int]) -> tuple[int, ...]:
         if edge - marks[-1] >= _MARK_MIN and DAY_S // 60 - edge >= _MARK_MIN:
             marks.append(edge)
     return (*marks, DAY_S // 60)
-
-
-def _prices_time(line: Line) -> bool:
-    return isinstance(line, PerIncrement | Tiers | FlatRate | Free | NoParking)

@@ -173,6 +173,15 @@ def test_the_week_is_drawn_with_a_tone_for_each_line_and_told_in_words() -> None
     assert "07:00 to 19:00 Weekday, €0.70 per started 15 min" in week.rows[0][1]
 
 
+def test_a_row_that_cannot_be_read_leaves_the_others_their_tones() -> None:
+    evening, weekend = PICTURE[1:3]
+    draft = tariff(evening, weekend)
+    toned = tones(draft, (None, evening, weekend))
+    (week,) = weeks(draft, toned)
+    assert [part.tone for part in week.days[0]] == ["t1", "none", "t1"]
+    assert (toned[id(evening)], toned[id(weekend)]) == ("t1", "t2")
+
+
 def test_standard_and_premium_slots_are_drawn_apart_where_their_prices_differ() -> None:
     each = {"price_minor": 1, "increment_s": 60, "per_s": 60}
     draft = tariff(PerIncrement(premium=False, **each), PerIncrement(premium=True, **each), *PICTURE[:0])
