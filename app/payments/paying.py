@@ -291,5 +291,5 @@ def as_problem(payment: Payment) -> Problem | None:
         "declined",
         payment.reason.rstrip(".") or "The payment was declined",
         "Nothing was charged. Pay otherwise, or try again.",
-        extra={"payment": payment.id, "status": payment.state},
+        extra={"payment": payment.id, "paymentStatus": payment.state},
     )

@@ -39,7 +39,7 @@ async def test_an_attendant_takes_cash_and_the_driver_has_a_receipt(
     client = timed_client
     booking = await booked(client, clock)
     before = (await client.get(booking["page"])).text
-    assert "Pay at the desk." in before
+    assert "Pay €1.00 and leave" in before
     await signed_in(client)
     panel = await client.get(SLOT, headers=BY_HTMX)
     assert "Take €1.00" in panel.text
@@ -50,7 +50,7 @@ async def test_an_attendant_takes_cash_and_the_driver_has_a_receipt(
         assert "€1.00 taken." in taken.text
         assert "Take €" not in taken.text
     page = (await client.get(booking["page"])).text
-    assert "Pay at the desk." not in page
+    assert "Pay €" not in page
     assert "paid" in page
     link = re.search(r'href="(/receipts/[^"]+)"', page)
     assert link is not None
