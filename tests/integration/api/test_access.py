@@ -20,7 +20,8 @@ GUARDED = [route for route in routes() if isinstance(route, GuardedRoute)]
 
 
 def address(route: Route, **parameters: str) -> str:
-    known = {"lot": "here", "slot": "s0", "action": "close", "secret": "none", "token": "none"} | parameters
+    known = {"lot": "here", "slot": "s0", "action": "close"}
+    known |= dict.fromkeys(("secret", "token", "payment", "provider"), "none") | parameters
     return re.sub(r"{(\w+)(?::path)?}", lambda found: known[found[1]], route.path)
 
 
