@@ -26,6 +26,8 @@ from app.core.db import Database
 from app.core.errors import Problem
 from app.core.redis import connect
 from app.launch.tasks import quiet_logs
+from app.payments.service import first_lines
+from app.payments.tariffs.documents import as_text
 from app.slots.layout import Layouts
 from app.slots.models import Lot, SlotState
 from app.slots.rebuild import rebuild_all
@@ -48,8 +50,8 @@ INSERT INTO area (id, lot_id, code, name, level, premium, sign_upright)
 SELECT id, id, 'A', '', 0, false, false FROM lot;
 INSERT INTO slot_class (lot_id, number, area_id, size, premium, accessible, charging)
 SELECT id, 1, id, 'car', false, false, false FROM lot;
-INSERT INTO tariff (id, lot_id, version, currency, increment_s, price_minor, premium_price_minor, created_at)
-SELECT id, id, 1, 'EUR', 1800, 100, 150, CURRENT_TIMESTAMP FROM lot;
+INSERT INTO tariff (id, lot_id, version, currency, time_zone, lines, valid_from, created_at, created_by)
+SELECT id, id, 1, 'EUR', 'UTC', :lines, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, '' FROM lot;
 INSERT INTO slot (id, identifier, lot_id, area_id, name, position, rank, size, premium, accessible, charging,
                   outline, revision)
 WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < {slots} - 1)
@@ -64,9 +66,10 @@ FROM slot
 async def fill(database: Database, asked: argparse.Namespace) -> None:
     """Every so many slots are free, here and there."""
     one_of = round(1 / (1 - asked.full))
+    lines = {"lines": as_text(first_lines("EUR"))}
     async with database.unit_of_work() as connection:
         for statement in FILL.format(lots=asked.lots, slots=asked.lot_slots, one_of=one_of).split(";\n"):
-            await connection.execute(text(statement))
+            await connection.execute(text(statement), lines)
     async with database.unit_of_work() as connection:
         await connection.execute(text("ANALYZE"))
 

@@ -12,7 +12,9 @@ from sqlalchemy import select, update
 from app.bookings.answers import KEPT_FOR
 from app.bookings.models import StoredAnswer
 from app.bookings.records import HISTORY, RESERVATION
-from app.payments.models import Tariff
+from app.payments.queries import TARIFF
+from app.payments.tariffs.documents import as_text
+from app.payments.tariffs.lines import PerIncrement
 from tests.chaos.bookings import Bookings, Stay
 from tests.chaos.checker import Violation
 from tests.chaos.drivers import Habits, HttpCounter, Wanted
@@ -31,7 +33,6 @@ _INEXACT = timedelta(seconds=0.05)
 _MARGIN = timedelta(minutes=5)
 _KEPT = 5
 _ANSWER = StoredAnswer.__table__  # type: ignore[attr-defined]
-_TARIFF = Tariff.__table__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,12 @@ async def run_with_wrong_clocks(
 
 
 async def _charge_by_the_second(town: Town) -> None:
-    prices = {"price_minor": SECOND_COSTS_MINOR, "premium_price_minor": 2 * SECOND_COSTS_MINOR}
+    lines = [
+        PerIncrement(premium=premium, price_minor=SECOND_COSTS_MINOR * times, increment_s=1, per_s=1)
+        for premium, times in ((False, 1), (True, 2))
+    ]
     async with town.desk.database.unit_of_work() as connection:
-        await connection.execute(update(_TARIFF).values(increment_s=1, **prices))
+        await connection.execute(update(TARIFF).values(lines=as_text(lines)))
 
 
 def _cost_minor(lasted: timedelta, *, premium: bool) -> int:

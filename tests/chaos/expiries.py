@@ -21,7 +21,7 @@ from app.bookings.results import Reserved
 from app.bookings.waiting_records import HOLD
 from app.core.errors import Problem
 from app.core.ids import new_id
-from app.payments.models import Tariff
+from app.payments.models import TariffVersion
 from app.slots.models import Lot, SlotState, State
 from app.slots.rebuild import rebuild_lot
 from tests.chaos.checker import Violation
@@ -176,7 +176,7 @@ async def _own(connection: Any, state: State, owners: dict[str, int]) -> None:
 
 
 async def _tariff(connection: Any) -> int:
-    found: int = (await connection.execute(select(Tariff.id))).scalars().first()
+    found: int = (await connection.execute(select(TariffVersion.id))).scalars().first()
     return found
 
 

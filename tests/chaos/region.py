@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.bookings.desk import Desk
 from app.lifespan import opened_desk
-from app.payments.models import Tariff
+from app.payments.models import TariffVersion
 from app.slots.models import Area, Lot, Slot, SlotClass, SlotState
 from app.slots.rebuild import rebuild_all
 from tests.chaos.deployment import Deployment, Shape, deployed
@@ -101,7 +101,7 @@ async def multiply(database_url: str, copies: int) -> None:
     engine = create_async_engine(database_url)
     async with engine.begin() as connection:
         rows = {}
-        for table in map(_table, (Lot, Area, Slot, SlotClass, SlotState, Tariff)):
+        for table in map(_table, (Lot, Area, Slot, SlotClass, SlotState, TariffVersion)):
             rows[table.name] = await connection.scalar(select(func.count()).select_from(table))
             references = {"id": table.name, "lot_id": "lot", "area_id": "area", "slot_id": "slot"}
             copied = [

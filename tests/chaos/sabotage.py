@@ -30,7 +30,8 @@ from app.core.db import Database
 from app.core.errors import Problem
 from app.core.ids import new_id
 from app.live.channels import Reader, Readers
-from app.payments.queries import price_in_force
+from app.payments.queries import tariff_in_force
+from app.payments.tariffs.asked import asked
 from app.settings import Settings
 from app.slots.layout import Layout
 from app.slots.models import State
@@ -239,8 +240,8 @@ async def _as_if_booked(desk: Desk, layout: Layout, proposal: Proposal) -> Reser
     slot = layout.by_rank[proposal.rank]
     async with desk.database.look() as connection:
         now = await desk.database.now(connection)
-        price = await price_in_force(connection, layout.lot_id, None, premium=slot.premium)
-    assert price is not None
+        tariff = await tariff_in_force(connection, layout.lot_id, None, now)
+    assert tariff is not None
     return Reserved(
         reservation=new_id(),
         slot=slot.identifier,
@@ -251,6 +252,6 @@ async def _as_if_booked(desk: Desk, layout: Layout, proposal: Proposal) -> Reser
         start_at=now,
         until=None,
         arrive_by=None,
-        price=price,
+        price=asked(tariff, now, size=slot.size, premium=slot.premium),
         token="",
     )

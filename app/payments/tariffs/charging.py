@@ -186,8 +186,6 @@ class Charging:
         self.charged.charges.append(Charge(held.line, 0, 1, amount, begins_us, stretch))
         for one in stretch.band.surcharges:
             self._surcharge(one, amount, begins_us, stretch)
-        ends_us = self._plan.ends_us(held, stretch.day)
-        self._paid_until_us = _NEVER_US if ends_us is None else ends_us
 
     def _surcharge(self, held: Held, amount: int, begins_us: int, stretch: Stretch) -> None:
         line: Surcharge = held.line

@@ -139,17 +139,6 @@ class Plan:
     def _until_us(self, day: int, after_midnight_s: int, next_us: int) -> int:
         return next_us if after_midnight_s == DAY_S else instant_us(self.zone, day, after_midnight_s)
 
-    def ends_us(self, held: Held, day: int) -> int | None:
-        """When the occurrence of a line's window ends that holds on that day; ``None``: never."""
-        if held.back is None:
-            return None
-        window = held.line.windows[held.window]
-        if held.back or not window.wraps:
-            return instant_us(self.zone, day, window.to_s)
-        # It goes on into the next day, where that is one of its days as well.
-        goes_on = day % 7 in window.days
-        return instant_us(self.zone, day + 1, window.to_s if goes_on else 0)
-
 
 def plan_of(tariff: Tariff, size: str, premium: bool) -> Plan:
     """The tariff for one kind of slot; made once for each tariff."""

@@ -5,7 +5,7 @@ that the wall clock shows twice is meant the first time. One that it skips is th
 the stretches of a day follow each other without a gap and without an overlap, and only their length differs.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -14,7 +14,7 @@ DAY_US = 86_400 * SECOND_US
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 # Beyond it a date can't be told in every zone; there each day is as long as any.
-_LAST_DAY = datetime.max.toordinal() - 2
+_LAST_DAY = date.max.toordinal() - 2
 
 
 def as_us(instant: datetime) -> int:

@@ -124,7 +124,7 @@ LOCK_BY_RANK = Step("lock the slot", "the one that was proposed", f"{_RECORDS}:s
 LOCK_BY_NAME = Step("lock the slot", "the one that was named", f"{_RECORDS}:slots_by_name", _SQL)
 LOCK_BY_ID = Step("lock the slot", "the one on the screen", f"{_RECORDS}:slots_by_id", _SQL)
 PICK = Step("pick a slot", "the nearest free one, locked, without Redis", f"{_RECORDS}:free_slots", _SQL)
-PRICE = Step("price", "the one in force", "app.bookings.round:Round.price_in_force", _SQL)
+TARIFF = Step("tariff", "the one in force", "app.bookings.round:Round.tariff_in_force", _SQL)
 INSERT = Step(
     "insert the reservation", "unless the slot or the entity has one", f"{_RECORDS}:insert_reservations", _SQL
 )
@@ -139,10 +139,10 @@ LOOK_WHO_WAITS = Step(
     "app.bookings.waiting_records:lots_with_line",
     _SQL,
 )
-PRICE_OF_BOOKING = Step(
-    "price of the booking", "the one that it was made at", "app.bookings.round:Round.price_of", _SQL
+TARIFF_OF_BOOKING = Step(
+    "tariff of the booking", "the one that it was made at", "app.bookings.round:Round.tariff_of", _SQL
 )
-FEE = Step("fee", "fixed here, once", "app.bookings.endings:fee")
+FEE = Step("fee", "fixed here, once", "app.bookings.endings:fee_of_what_is_covered")
 END = Step(
     "end the reservation", "it moves to the history, with its fee", f"{_RECORDS}:end_reservations", _SQL
 )
@@ -179,7 +179,7 @@ ANSWER = Step("answer", "whoever waits in line is told", "app.bookings.line:_Pla
 
 _HEAD = (BEGIN, TELL_THE_TIME, TAKE_THE_KEY, READ_THE_ANSWER)
 _HEAD_AGAIN = (BEGIN, TELL_THE_TIME_AGAIN, TAKE_THE_KEY, READ_THE_ANSWER)
-_BOOK = (PRICE, INSERT, MOVE, NOTE_OUTBOX, KEEP_ANSWER)
+_BOOK = (TARIFF, INSERT, MOVE, NOTE_OUTBOX, KEEP_ANSWER)
 _TAIL = (NOTE_BATCH, COMMIT, APPLY, ANSWER)
 
 RESERVE = Protocol(
@@ -253,7 +253,7 @@ UNRESERVE = Protocol(
         LOOK_WHO_WAITS,
         MOVE,
         NOTE_OUTBOX,
-        PRICE_OF_BOOKING,
+        TARIFF_OF_BOOKING,
         FEE,
         END,
         KEEP_ANSWER,

@@ -22,7 +22,7 @@ from app.bookings.unreserve import unreserve
 from app.core import metrics
 from app.core.db import Database
 from app.core.errors import Problem
-from app.payments.models import Tariff
+from app.payments.models import TariffVersion
 from app.slots.layout import Wish
 from app.slots.models import SlotState, State, StatusOutbox
 from tests.integration.lots import lot_plan, open_lot
@@ -171,7 +171,7 @@ async def test_who_holds_another_slot_is_in_nobodys_way(desk: Desk) -> None:
 async def test_where_the_lot_has_no_price_everybody_who_names_a_slot_is_told_so(desk: Desk) -> None:
     await open_lot(desk)
     async with desk.database.unit_of_work() as connection:
-        await connection.execute(delete(Tariff.__table__))  # type: ignore[attr-defined]
+        await connection.execute(delete(TariffVersion.__table__))  # type: ignore[attr-defined]
     jobs = [Taking(ReserveRequest(f"A {number}", slot="here-A1")) for number in range(3)]
     outcomes = (await settle(desk.ledger, jobs, waits=False)).outcomes
     assert [isinstance(one, Problem) and one.type for one in outcomes.values()] == ["no-tariff"] * 3

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,8 @@ from app.bookings.jobs import Done, Ending, Moving, Taking
 from app.bookings.records import Lock, SlotRow
 from app.bookings.round import Round
 from app.core.redis import Script
-from app.payments.fees import Fee, Price
+from app.payments.fees import Fee, Stay
+from app.payments.tariffs.lines import Tariff
 from app.slots import relay, status
 from app.slots.layout import Frame, Wish
 from app.slots.models import State
@@ -78,12 +79,13 @@ def the_last_booking_is_replayed(patches: Patches, office: Office) -> None:
 
 def a_full_increment_costs_two(patches: Patches, office: Office) -> None:
     """Off by one where a stay lasts a whole number of increments."""
-    fee = endings.fee
+    fee = endings.fee_of_what_is_covered
 
-    def dearer(price: Price, start: datetime, end: datetime) -> Fee:
-        return fee(price, start, end + timedelta(microseconds=1) if end > start else end)
+    def dearer(tariff: Tariff, stay: Stay) -> Fee:
+        end = stay.end + timedelta(microseconds=1) if stay.end > stay.start else stay.end
+        return fee(tariff, replace(stay, end=end))
 
-    patches.setattr(endings, "fee", dearer)
+    patches.setattr(endings, "fee_of_what_is_covered", dearer)
 
 
 def no_free_half_hour(patches: Patches, office: Office) -> None:

@@ -188,6 +188,7 @@ class CarPark:
             entity=lot.compared(request.entity),
             given=request.entity.strip(),
             tariff=self.tariff(place.lot, place.kind.area),
+            size=place.kind.size,
             premium=place.kind.premium,
             created_at=self.now,
             start_at=min(request.start or self.now, self.now + FREE_HOLD),

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from app.bookings.results import Released
 from app.core.errors import Problem
-from app.payments.fees import Price
+from app.payments.tariffs.asked import Price
 from tests.integration.bookings.model.calls import Answer
 from tests.integration.bookings.model.facts import Ended, Stay
 
@@ -62,7 +62,9 @@ def expect_ended(answer: Answer, ended: Iterable[Ended]) -> None:
 
 def expect_price(price: Price, stay: Stay) -> None:
     tariff = stay.tariff
-    known = (tariff.version, stay.lot.currency, tariff.increment_s, stay.premium)
-    expect((price.version, price.currency, price.increment_s, price.premium) == known, f"price {known}")
+    length = (tariff.increment_s, tariff.increment_s, "time")
+    known = (tariff.version, stay.lot.currency, stay.premium, *length)
+    told = (price.version, price.currency, price.premium, price.increment_s, price.per_s, price.kind)
+    expect(told == known, f"price {known}")
     minor = tariff.premium_price_minor if stay.premium else tariff.price_minor
     expect(price.price_minor == minor, f"it costs {minor} for each increment")

@@ -75,6 +75,7 @@ class Stay:
     entity: str
     given: str
     tariff: Tariff
+    size: str
     premium: bool
     created_at: datetime
     start_at: datetime

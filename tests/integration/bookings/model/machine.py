@@ -176,7 +176,8 @@ class BookingMachine(RuleBasedStateMachine):
             return
         before = self.park.tariffs.get((lot, area))
         tariff = Tariff(before.version + 1 if before else 1, each_s, price, price * 2)
-        self.office.set_price(lot, area, self.park.lots[lot].currency, tariff)
+        version = self.office.set_price(lot, area, self.park.lots[lot].currency, tariff)
+        assert version == tariff.version, f"of {lot}, {area} it should be version {tariff.version}"
         self.park.tariffs[lot, area] = tariff
 
     # What time and misfortune do.

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -19,6 +18,8 @@ from app.bookings import answers, batches
 from app.bookings.desk import Desk
 from app.core import redis
 from app.core.clock import FixedClock
+from app.payments.service import set_tariff
+from app.payments.tariffs.lines import PerIncrement
 from app.slots import layout, status
 from app.slots.rebuild import rebuild_all
 from app.slots.relay import relay_once
@@ -118,23 +119,14 @@ class Office:
         """The process reads every lot anew, and shows its map."""
         self.do(self._look_again(self.desk(number), self._lot_ids()))
 
-    # What an operator can do only in SQL as yet.
+    # What an operator can do only in SQL and in Python as yet.
 
     def close_lot(self, lot: str, *, closed: bool) -> None:
         self.write("UPDATE lot SET closed = :closed WHERE code = :lot", lot=lot, closed=closed)
 
-    def set_price(self, lot: str, area: str | None, currency: str, tariff: Tariff) -> None:
-        self.write(
-            "INSERT INTO tariff (lot_id, area_id, version, currency, increment_s, price_minor,"
-            " premium_price_minor, created_at) SELECT lot.id, area.id, :version, :currency, :increment_s,"
-            " :price_minor, :premium_price_minor, :now FROM lot"
-            " LEFT JOIN area ON area.lot_id = lot.id AND area.code = :area WHERE lot.code = :lot",
-            lot=lot,
-            area=area,
-            currency=currency,
-            now=self.clock.now(),
-            **asdict(tariff),
-        )
+    def set_price(self, lot: str, area: str | None, currency: str, tariff: Tariff) -> int:
+        """Returns the number that the new version has got."""
+        return self.do(self._set_price(lot, area, currency, tariff))
 
     def drop(self, constraint: str, *, of: str) -> None:
         """SQLite can't drop a constraint: the table, which must be empty, is made anew without it."""
@@ -155,6 +147,21 @@ class Office:
                 await connection.execute(text(statement), values)
 
         self.do(write())
+
+    async def _set_price(self, lot: str, area: str | None, currency: str, tariff: Tariff) -> int:
+        length = {"increment_s": tariff.increment_s, "per_s": tariff.increment_s}
+        lines = [
+            PerIncrement(premium=False, price_minor=tariff.price_minor, **length),
+            PerIncrement(premium=True, price_minor=tariff.premium_price_minor, **length),
+        ]
+        now = self.clock.now()
+        async with self._worker.database.unit_of_work() as connection:
+            which = text(
+                "SELECT lot.id, area.id, lot.time_zone FROM lot"
+                " LEFT JOIN area ON area.lot_id = lot.id AND area.code = :area WHERE lot.code = :lot"
+            )
+            lot_id, area_id, zone = (await connection.execute(which, {"lot": lot, "area": area})).one()
+            return await set_tariff(connection, lot_id, area_id, currency, zone, lines, now, now)
 
     def _lot_ids(self) -> list[int]:
         return [row[0] for row in self.read("SELECT id FROM lot")]

@@ -7,7 +7,8 @@ import pytest
 from app.bookings.forms import ReserveRequest
 from app.bookings.problems import lot_full
 from app.bookings.results import Released, Reserved
-from app.payments.fees import Fee, FeeLine, Price
+from app.payments.fees import Fee, FeeLine
+from app.payments.tariffs.asked import Price
 from tests.integration.bookings.model.calls import Answer, Call, Release, Reserve
 from tests.integration.bookings.model.car_park import NEW_LOT_TARIFF, CarPark, Circumstances
 from tests.integration.bookings.model.expectations import Unexplained
@@ -32,7 +33,7 @@ def wish(entity: str) -> Reserve:
 
 
 def given(reservation: str, start_at: datetime = NOW) -> Reserved:
-    price = Price(1, 1, "EUR", 1800, 100, premium=False)
+    price = Price(1, 1, "EUR", price_minor=100, increment_s=1800, per_s=1800, premium=False)
     return Reserved(reservation, "A1", "A1", "here", "A", False, start_at, None, None, price, "")
 
 

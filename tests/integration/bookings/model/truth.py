@@ -31,12 +31,12 @@ _SLOTS = """
 """
 _STAYS = """
     SELECT reservation.id, slot.identifier, entity, entity_given, exclusive, reservation.premium, start_at,
-        until, arrived_at
+        until, arrived_at, reservation.size
     FROM reservation JOIN slot ON slot.id = slot_id
 """
 _HISTORY = """
     SELECT reservation_history.id, slot.identifier, entity, start_at, ended_at, ended_time_given,
-        amount_minor, currency
+        amount_minor, currency, reservation_history.size, reservation_history.premium
     FROM reservation_history JOIN slot ON slot.id = slot_id
 """
 _COUNTS = "SELECT (SELECT count(*) FROM slot), (SELECT count(*) FROM status_outbox)"
@@ -102,8 +102,13 @@ def read_truth(read: Reader) -> Truth:
         contradictions.append(f"{count - len(slots)} slots without lot, area, class or state")
     return Truth(
         places={row[0]: (*row[1:6], *map(bool, row[6:9]), *row[9:14]) for row in slots},
-        stays={row[0]: (*row[1:4], *map(bool, row[4:6]), *map(_instant, row[6:9])) for row in read(_STAYS)},
-        history={row[0]: (*row[1:3], *map(_instant, row[3:6]), *row[6:8]) for row in read(_HISTORY)},
+        stays={
+            row[0]: (*row[1:4], *map(bool, row[4:6]), *map(_instant, row[6:9]), row[9])
+            for row in read(_STAYS)
+        },
+        history={
+            row[0]: (*row[1:3], *map(_instant, row[3:6]), *row[6:9], bool(row[9])) for row in read(_HISTORY)
+        },
         slots=tuple(
             TrueSlot(row[2], row[14], row[9], row[12], row[15], STATE_CODES[State(row[11])]) for row in slots
         ),
@@ -124,7 +129,7 @@ def _rows(park: CarPark) -> dict[str, dict[str, tuple[Any, ...]]]:
         "stays": {
             one.reservation: (
                 *(one.slot, one.entity, one.given, one.lot.exclusive, one.premium),
-                *(one.start_at, one.until, one.arrived_at),
+                *(one.start_at, one.until, one.arrived_at, one.size),
             )
             for one in park.stays.values()
         },
@@ -132,6 +137,7 @@ def _rows(park: CarPark) -> dict[str, dict[str, tuple[Any, ...]]]:
             one.stay.reservation: (
                 *(one.stay.slot, one.stay.entity, one.stay.start_at, one.ended_at),
                 *(one.time_given, one.amount_minor, one.stay.lot.currency),
+                *(one.stay.size, one.stay.premium),
             )
             for one in park.history.values()
         },
