@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from app.bookings.answers import KEPT_FOR
 from app.bookings.models import StoredAnswer
 from app.bookings.records import HISTORY, RESERVATION
+from app.payments.bills import HOLDS_AT_LEAST
 from app.payments.queries import TARIFF
 from app.payments.tariffs.documents import as_text
 from app.payments.tariffs.lines import PerIncrement
@@ -125,7 +126,7 @@ async def _compare_ended(
 
 
 async def _ask_what_they_cost(town: Town, running: list[Stay]) -> list[Violation]:
-    """What a running booking costs just now, asked at every web process."""
+    """What a running booking costs, asked at every web process: at the end of the minute that a quote holds."""
     async with town.desk.database.look() as connection:
         rows = {row["id"]: row for row in (await connection.execute(select(RESERVATION))).mappings()}
     found = []
@@ -135,7 +136,8 @@ async def _ask_what_they_cost(town: Town, running: list[Stay]) -> list[Violation
         status, told = await wire.post("/parking/payment?action=calculate", {"reservation": stay.reservation})
         after = datetime.now(UTC) + _INEXACT
         least, most = (
-            _cost_minor(instant - row["start_at"], premium=row["premium"]) for instant in (before, after)
+            _cost_minor(instant + HOLDS_AT_LEAST - row["start_at"], premium=row["premium"])
+            for instant in (before, after)
         )
         if status != 200 or not least <= told["amountMinor"] <= most:
             found.append(Violation("wrong amount", f"{told} at {wire.host} is not from {least} to {most}"))

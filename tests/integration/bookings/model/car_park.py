@@ -358,7 +358,10 @@ class CarPark:
         place = replace(place, closed_itself=call.act == "close")
         self._move(place, target, place.holder)
         if target is State.OCCUPIED and place.holder is not None:
-            self.stays[place.holder] = replace(self.stays[place.holder], arrived_at=self.now)
+            # Who stands there is billed, also before the time that the booking was made for.
+            stay = self.stays[place.holder]
+            begins = min(stay.start_at, self.now)
+            self.stays[place.holder] = replace(stay, arrived_at=self.now, start_at=begins)
         return None
 
     def _put(self, form: SlotForm, answer: Answer) -> None:

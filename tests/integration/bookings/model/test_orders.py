@@ -9,7 +9,7 @@ from app.bookings.problems import lot_full
 from app.bookings.results import Released, Reserved
 from app.payments.fees import Fee, FeeLine
 from app.payments.tariffs.asked import Price
-from tests.integration.bookings.model.calls import Answer, Call, Release, Reserve
+from tests.integration.bookings.model.calls import Answer, Attend, Call, Release, Reserve
 from tests.integration.bookings.model.car_park import NEW_LOT_TARIFF, CarPark, Circumstances
 from tests.integration.bookings.model.expectations import Unexplained
 from tests.integration.bookings.model.facts import Kind, Lot, Place
@@ -82,3 +82,15 @@ def test_a_fee_is_that_of_every_increment_begun(minutes: float, amount_minor: in
     assert told(park, (Release("r1"), ended("r1", amount_minor, park.now))).stays == {}
     with pytest.raises(Unexplained, match="true is"):
         told(park, (Release("r1"), ended("r1", amount_minor + 100, park.now)))
+
+
+@pytest.mark.parametrize(("arrives_after", "begins_after"), [(0, 0), (9, 9), (10, 10), (11, 10)])
+def test_who_arrives_before_the_time_that_was_booked_is_billed_from_then_on(
+    arrives_after: int, begins_after: int
+) -> None:
+    start = NOW + timedelta(minutes=10)
+    asked = Reserve(ReserveRequest("one", lot="here", start=start))
+    park = told(one_slot(), (asked, given("r1", start)))
+    park.now = NOW + timedelta(minutes=arrives_after)
+    after = told(park, (Attend("check in", 1, 2), None))
+    assert after.stays["r1"].start_at == NOW + timedelta(minutes=begins_after)
