@@ -126,7 +126,7 @@ async def _compare_ended(
 
 
 async def _ask_what_they_cost(town: Town, running: list[Stay]) -> list[Violation]:
-    """What a running booking costs, asked at every web process: at the end of the minute that a quote holds."""
+    """What a running booking costs at the end of the minute that a quote holds, at every web process."""
     async with town.desk.database.look() as connection:
         rows = {row["id"]: row for row in (await connection.execute(select(RESERVATION))).mappings()}
     found = []
