@@ -20,6 +20,7 @@ from app.core.redis import Store, connect
 from app.core.signing import Secrets
 from app.core.templating import environment
 from app.live.hub import Hub
+from app.payments.journal import FOLDER, Journal
 from app.payments.paying import Cashier
 from app.payments.prices import Prices
 from app.payments.providers import providers_of
@@ -49,7 +50,8 @@ async def opened_desk(settings: Settings, clock: Clock | None = None) -> AsyncIt
 def cashier_of(settings: Settings, desk: Desk) -> Cashier:
     """Who takes money, over the desk's SQL: it asks neither Redis nor the feed."""
     secrets = Secrets((*(one.encode() for one in settings.signing_secrets), desk.signing_key))
-    return Cashier(desk.database, secrets, providers_of(settings, desk.signing_key), read_bill)
+    providers = providers_of(settings, desk.signing_key)
+    return Cashier(desk.database, secrets, providers, read_bill, Journal(settings.data_dir / FOLDER))
 
 
 @asynccontextmanager

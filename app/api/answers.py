@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from app.bookings.results import Arrived, Extended, Released, Reserved
 from app.core.money import Money
 from app.payments.fees import Fee
+from app.payments.journal import Entry
 from app.payments.models import Payment, PaymentState
 from app.payments.quotes import Quoted
 from app.slots.memory import PageFromMemory
@@ -81,6 +82,20 @@ def quoted(found: Quoted, signed: str) -> dict[str, Any]:
     if found.quote is None:
         return facts | {"quote": None, "validUntil": None}
     return facts | {"quote": signed, "validUntil": found.quote.valid_until_us // 1_000_000}
+
+
+def accepted(entry: Entry) -> dict[str, Any]:
+    """A payment that is written down where SQL is not needed: its receipt follows."""
+    return {
+        "payment": entry.quote.payment,
+        "reservation": entry.quote.reservation,
+        "status": "accepted",
+        "amount": Money(entry.quote.amount_minor, entry.quote.currency).major,
+        "amountMinor": entry.quote.amount_minor,
+        "currency": entry.quote.currency,
+        "receipt": None,
+        "next": None,
+    }
 
 
 def payment(paid: Payment, token: str) -> dict[str, Any]:

@@ -91,7 +91,10 @@ def openapi() -> dict[str, Any]:
                     "properties": {
                         "payment": {"type": "string"},
                         "reservation": {"type": "string"},
-                        "status": {"enum": ["pending", "paid"]},
+                        "status": {
+                            "enum": ["pending", "paid", "accepted"],
+                            "description": "accepted: while the database is away; the receipt follows",
+                        },
                         "amount": {"type": "string", "description": "major units"},
                         "amountMinor": {"type": "integer"},
                         "currency": {"type": "string", "description": "ISO 4217"},
@@ -291,7 +294,10 @@ def _post_payment() -> dict[str, Any]:
         "calculateOrPay",
         "What a stay or a booking costs, and paying for a booking",
         "Calculate",
-        {"200": "The fee with its lines; the payment", "202": "The payment is under way"},
+        {
+            "200": "The fee with its lines; the payment",
+            "202": "The payment is under way, or accepted while the database is away",
+        },
         {"oneOf": [_ref("Fee"), _ref("Payment")]},
         ("400", "402", "403", "404", "409", "413", "422", "503"),
         [_action("calculate", "pay")],

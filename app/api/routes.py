@@ -28,6 +28,7 @@ from app.core.forms import fit_text, read_json_object, validated
 from app.core.ids import read_signed_id, sign_id
 from app.core.parts import part
 from app.payments import records
+from app.payments.journal import Entry
 from app.payments.models import PaymentState
 from app.payments.paying import Cashier, Order, as_problem, pay, quote_for
 from app.payments.webhooks import take_up
@@ -227,15 +228,27 @@ async def _calculate(request: Request, body: dict[str, Any]) -> Response:
 
 async def _pay(request: Request, body: dict[str, Any]) -> Response:
     asked = validated(models.Pay, models.canonical(body))
-    # On this machine the surface is open, but only an attendant takes cash.
-    person: SignedIn | None = getattr(request.state, "account", None) or await who(request)
-    order = Order(asked.method, asked.token, by=person.name if person else "")
+    order = Order(asked.method, asked.token, by=await _attendant(request))
     paid = await pay(part(request, Cashier), asked.quote, order)
+    if isinstance(paid, Entry):
+        return JSONResponse(answers.accepted(paid), 202)
     if (refused := as_problem(paid)) is not None:
         raise refused
     status = 200 if paid.state == PaymentState.PAID else 202
     key = part(request, SigningKey)
     return JSONResponse(answers.payment(paid, sign_id(key, paid.id)), status)
+
+
+async def _attendant(request: Request) -> str:
+    """Who takes cash: on this machine the surface is open, but for that one has to be signed in."""
+    person: SignedIn | None = getattr(request.state, "account", None)
+    if person is None:
+        try:
+            person = await who(request)
+        except SqlAway:
+            # A card needs nobody.
+            return ""
+    return person.name if person is not None else ""
 
 
 async def webhook(request: Request) -> Response:

@@ -253,6 +253,8 @@ async def slot_panel(request: Request, layout: Layout, slot: LaidSlot, **said: s
             idempotency_key=new_id(),
             version=-1,
             away=True,
+            notice=said.get("notice", ""),
+            conflict=said.get("conflict", ""),
             premium=slot.premium,
             accessible=slot.accessible,
             charging=slot.charging,

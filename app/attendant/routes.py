@@ -24,6 +24,7 @@ from app.core.money import Money
 from app.core.parts import part
 from app.core.templating import page, wants_fragment
 from app.payments import records as payments
+from app.payments.journal import Entry
 from app.payments.paying import Cashier, Order, pay
 from app.slots.importers.values import in_natural_order
 from app.slots.layout import LaidSlot, Layout
@@ -49,10 +50,14 @@ class _Acting:
 
 @dataclass(frozen=True)
 class _Done:
-    """What was done, and at which slot that shows; at none where it is gone."""
+    """What was done, and at which slot that shows; at none where it is gone.
+
+    ``status`` 202: it is written down later, and looking at the slot anew does not tell of it.
+    """
 
     notice: str
     slot: LaidSlot | None
+    status: int = 200
 
 
 async def lots(request: Request) -> Response:
@@ -173,13 +178,14 @@ async def act(request: Request) -> Response:
             return await _shown(request, layout, chosen, 409, refused=f"{problem.title}. {problem.detail}")
         if problem.status not in (404, 409) or problem.type == "no-such-slot":
             raise
-        return await _shown(request, layout, chosen, 409, conflict="The slot is shown as it is now.")
+        why = f"{problem.title}. {problem.detail}" if problem.type in _OF_MONEY else ""
+        return await _shown(request, layout, chosen, 409, conflict=why or "The slot is shown as it is now.")
     if done.slot is None:
         return _go_to(request, views.lot_url(layout.lot.code))
     url = views.slot_url(layout.lot.code, done.slot.name)
-    if not wants_fragment(request):
+    if not wants_fragment(request) and done.status == 200:
         return RedirectResponse(url, 303)
-    shown = await _shown(request, layout, done.slot, 200, notice=done.notice)
+    shown = await _shown(request, layout, done.slot, done.status, notice=done.notice)
     if done.slot is not chosen:
         shown.headers["HX-Replace-Url"] = url
     return shown
@@ -239,6 +245,9 @@ async def _pay(one: _Acting) -> _Done:
     order = Order(one.sent.get("means", ""), by=one.by)
     paid = await pay(one.cashier, one.sent.get("quote", ""), order)
     metrics.ATTENDED.labels("pay").inc()
+    if isinstance(paid, Entry):
+        amount = Money(paid.quote.amount_minor, paid.quote.currency).text()
+        return _Done(f"{amount} taken. The receipt follows.", one.slot, 202)
     amount = Money(paid.amount_minor, paid.currency).text()
     return _Done(f"{amount} taken.", one.slot)
 
@@ -302,6 +311,8 @@ _ACTS: dict[str, Callable[[_Acting], Awaitable[_Done]]] = {
     "move": _move,
     "delete": _delete,
 }
+# Who takes money has to know what became of it.
+_OF_MONEY = ("being-paid", "already-paid", "nothing-due", "stale-quote")
 # Looking again changes nothing about these.
 _FOR_GOOD = ("slot-was-used", "last-slot", "lot-closed")
 

@@ -63,6 +63,7 @@ class Ending:
     ``seen``: number and version of the slot on the screen, where nobody is to end what has changed since.
     ``as_no_show``: only where the time for arriving has run out, by the database's clock.
     ``moved``: the booking that is meant, found in an earlier round, and the slot that it was moved from.
+    ``left_at``: when its driver left, where that could not be written down then.
     """
 
     request: UnreserveRequest | None = None
@@ -71,6 +72,7 @@ class Ending:
     idempotency: IdempotencyKey | None = None
     as_no_show: bool = False
     moved: tuple[str, int] | None = None
+    left_at: datetime | None = None
 
     @property
     def key(self) -> IdempotencyKey | None:
@@ -83,7 +85,7 @@ class Ending:
 
     @property
     def time_given(self) -> datetime | None:
-        return self.request.time if self.request is not None else None
+        return self.request.time if self.request is not None else self.left_at
 
 
 @dataclass(eq=False)

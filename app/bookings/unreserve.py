@@ -1,5 +1,7 @@
 """Unreserve: the slot becomes free and the fee is fixed."""
 
+from datetime import datetime
+
 from app.bookings.desk import Desk
 from app.bookings.forms import IdempotencyKey, UnreserveRequest
 from app.bookings.jobs import Ending
@@ -18,9 +20,12 @@ async def unreserve(desk: Desk, request: UnreserveRequest) -> Released:
         return await _end(desk, Ending(request))
 
 
-async def release(desk: Desk, reservation: str) -> Released:
-    """Ends the booking with this identifier, for who may do so; repeated, it answers the same."""
-    return await _end(desk, Ending(reservation=reservation))
+async def release(desk: Desk, reservation: str, left_at: datetime | None = None) -> Released:
+    """Ends the booking with this identifier, for who may do so; repeated, it answers the same.
+
+    ``left_at``: when its driver said so, where that could not be written down at once.
+    """
+    return await _end(desk, Ending(reservation=reservation, left_at=left_at))
 
 
 async def release_seen(

@@ -96,6 +96,8 @@ class Database:
         self._clock = clock
         self._turn = asyncio.Lock()
         self._rests_until_s = 0.0
+        # What has to be added to this process's steady clock: the database's own time, as it was told last.
+        self._offset_s: float | None = None
         self._stuck = StuckThreads()
         if self.is_sqlite:
             self._writer = _sqlite_engine(url, self._stuck, read_only=False)
@@ -189,7 +191,19 @@ class Database:
             # What it shows may be old: decisions are the primary's.
             raise SqlAway("PostgreSQL is a standby")
         found: datetime = instant.astimezone(UTC)
+        self._offset_s = found.timestamp() - monotonic_s()
         return found
+
+    def now_while_away(self) -> datetime:
+        """The database's time as far as it is known without asking: as it was told last, and what has passed.
+
+        For what was valid until some instant and may not wait. Where nothing was told, the machine's clock.
+        """
+        if self._clock is not None:
+            return self._clock.now()
+        if self._offset_s is None:
+            return SystemClock().now()
+        return datetime.fromtimestamp(self._offset_s + monotonic_s(), UTC)
 
     async def close(self) -> None:
         await self._writer.dispose()

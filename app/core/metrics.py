@@ -117,6 +117,28 @@ PROVIDER_AWAY = Counter(
     ["provider"],
     registry=REGISTRY,
 )
+JOURNALED = Counter(
+    "lotline_journaled_payments_total",
+    "Payments that were accepted while SQL was away",
+    ["provider"],
+    registry=REGISTRY,
+)
+JOURNAL_WAITS = Gauge(
+    "lotline_journal_waiting_payments",
+    "Payments that this machine has accepted and that are not posted yet",
+    registry=REGISTRY,
+)
+JOURNAL_UNREADABLE = Counter(
+    "lotline_journal_unreadable_lines_total",
+    "Lines of the payments journal that are not as they were written",
+    registry=REGISTRY,
+)
+POSTED = Counter(
+    "lotline_posted_payments_total",
+    "Payments from the journal, by what became of them",
+    ["outcome"],
+    registry=REGISTRY,
+)
 WEBHOOKS = Counter(
     "lotline_webhooks_total",
     "What providers sent of their own accord",

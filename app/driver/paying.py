@@ -15,8 +15,9 @@ from app.core import words
 from app.core.ids import read_signed_id, sign_id
 from app.core.money import Money
 from app.core.parts import part
-from app.driver.views import Choice, FeeLine, Pay, PaymentRow, ReceiptPage, SandboxPage
+from app.driver.views import AcceptedPage, Choice, FeeLine, Pay, PaymentRow, ReceiptPage, SandboxPage
 from app.payments import problems, records
+from app.payments.journal import Entry
 from app.payments.models import Payment, PaymentState, Receipt, Refund
 from app.payments.paying import Cashier, quote_for, settle
 from app.payments.providers.protocol import Fate
@@ -137,6 +138,13 @@ def _receipt(receipt: Receipt, refunds: list[Refund], link: str) -> ReceiptPage:
             for one in refunds
         ),
     )
+
+
+def accepted_page(entry: Entry, booking_url: str) -> AcceptedPage:
+    """What a payer is told while SQL is away."""
+    quote = entry.quote
+    amount = Money(quote.amount_minor, quote.currency).text()
+    return AcceptedPage(amount, quote.payment, booking_url, entry.leaves)
 
 
 def _sandbox(request: Request) -> Sandbox:

@@ -34,6 +34,7 @@ from app.driver.visitors import COOKIE, known_browser, remember, visitor
 from app.driver.waiting import standing, wishes
 from app.live.hub import Hub
 from app.live.sockets import TRY_AGAIN_LATER, serve
+from app.payments.journal import Entry
 from app.payments.models import PaymentState
 from app.payments.paying import Cashier, Order, as_problem, pay
 from app.slots.layout import LaidSlot, Layout, Layouts
@@ -301,8 +302,11 @@ async def pay_booking(request: Request) -> Response:
     here = f"/bookings/{request.path_params['token']}"
     back = f"{request.url.scheme}://{request.headers.get('host', '')}{here}"
     try:
-        order = Order(sent.get("means", ""), return_url=back)
+        order = Order(sent.get("means", ""), return_url=back, leaves=bool(sent.get("leave")))
         paid = await pay(part(request, Cashier), sent.get("quote", ""), order)
+        if isinstance(paid, Entry):
+            shown = paying.accepted_page(paid, here)
+            return page("driver/accepted.html", shown, 202, headers=SECRET_PAGE)
         if (refused := as_problem(paid)) is not None:
             raise refused
     except Problem as problem:

@@ -390,6 +390,22 @@ class SandboxPage:
 
 
 @dataclass(frozen=True, slots=True)
+class AcceptedPage:
+    """For `driver/accepted.html`: a payment was accepted that is written down later."""
+
+    amount: str
+    reference: str
+    booking_url: str
+    leaves: bool
+
+    @property
+    def words(self) -> str:
+        if self.leaves:
+            return "You can leave: your booking ends as of now."
+        return "Your booking goes on."
+
+
+@dataclass(frozen=True, slots=True)
 class ReceiptPage:
     """For `payments/receipt.html`, a page to be printed: all of it is from the receipt as it was stored."""
 

@@ -141,6 +141,42 @@ class PaymentTask(SQLModel, table=True):
     created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
 
 
+class PostingOutcome(StrEnum):
+    """What became of a payment that was accepted while SQL was away."""
+
+    POSTED = "posted"
+    KNOWN = "known"  # it had been written down before all the same
+    PAID_TWICE = "paid-twice"  # the money is in the till, and what is too much is to be given back
+    NOT_CHARGED = "not-charged"  # it was paid otherwise meanwhile: the card was left alone
+    NO_BOOKING = "no-booking"  # this database does not know the booking: somebody has to look
+
+
+class JournalEntry(SQLModel, table=True):
+    """A payment that was accepted while SQL was away, once it is posted: found here, it is not posted again.
+
+    ``payment_id``: the payment that it became, or the one that it was for.
+    """
+
+    __tablename__ = "journal_entry"
+    __table_args__ = (
+        CheckConstraint(
+            "outcome IN ('posted', 'known', 'paid-twice', 'not-charged', 'no-booking')",
+            name="journal_entry_outcome",
+        ),
+    )
+
+    id: str = Field(primary_key=True, max_length=36)
+    payment_id: str = Field(max_length=36, index=True)
+    reservation_id: str = Field(max_length=36)
+    provider: str = Field(max_length=16)
+    amount_minor: int = Field(sa_column=Column(BigInteger, nullable=False))
+    currency: str = Field(max_length=3)
+    by: str = Field(max_length=120)
+    accepted_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    posted_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    outcome: str = Field(max_length=16)
+
+
 class WebhookEvent(SQLModel, table=True):
     """A provider's event that was taken up: sent again, it is not."""
 

@@ -1,10 +1,11 @@
 """From a quote to money: a payment is written down, then charged, then its outcome is written down.
 
 Whatever dies in between, the attempt keeps its identifier, which is the provider's idempotency key: who
-sends the quote again, and the worker that finds what was left, go on with the same one.
+sends the quote again, and the worker that finds what was left, go on with the same one. While SQL is away
+what is to be paid goes to this process's journal instead, and is posted later.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,12 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import note
 from app.core import metrics
-from app.core.db import Database
+from app.core.db import Database, SqlAway
 from app.core.errors import Problem
+from app.core.ids import new_id
 from app.core.money import Money
 from app.core.signing import Secrets
 from app.payments import problems, quotes, receipts, records
 from app.payments.bills import ReadBill
+from app.payments.journal import Entry, Journal
 from app.payments.models import Payment, PaymentState
 from app.payments.providers.protocol import Charged, ChargeOrder, Fate, Provider, ProviderAway
 from app.payments.quotes import Quote, Quoted
@@ -36,6 +39,7 @@ class Cashier:
     secrets: Secrets
     providers: dict[str, Provider]
     read_bill: ReadBill
+    journal: Journal
 
     def provider_of(self, means: str) -> Provider:
         """Whoever takes this means. A Problem (422) where nobody does."""
@@ -49,13 +53,20 @@ class Cashier:
 class Order:
     """How somebody pays: ``token`` is the provider's, where the means is not said by its word alone.
 
-    ``by``: the attendant who takes the money, "" where the payer does it.
+    ``by``: the attendant who takes the money, "" where the payer does it. ``leaves``: the payer
+    leaves with it.
     """
 
     means: str
     token: str = ""
     by: str = ""
     return_url: str = ""
+    leaves: bool = False
+
+    @property
+    def paid_with(self) -> str:
+        """What the provider is told."""
+        return self.token or self.means
 
 
 async def quote_for(cashier: Cashier, reservation: str) -> tuple[Quoted, str]:
@@ -75,36 +86,62 @@ async def _quote(
     return found, "" if found.quote is None else quotes.sign(cashier.secrets, found.quote)
 
 
-async def pay(cashier: Cashier, signed: str, order: Order) -> Payment:
+async def pay(cashier: Cashier, signed: str, order: Order) -> Payment | Entry:
     """Pays what a quote says; sent again it answers with what became of it.
 
-    The payment may still be pending: for the payer, or for a provider that does not answer. Raises a Problem:
-    422 for no quote or no such means, 403 where only an attendant may, 409 where the price is another one by
-    now, nothing is due, or somebody else is paying or has paid.
+    The payment may still be pending: for the payer, or for a provider that does not answer. While SQL is away
+    it is accepted (an Entry), and its receipt follows. Raises a Problem: 422 for no quote or no such means,
+    403 where only an attendant may, 409 where the price is another one by now, nothing is due, or somebody
+    else is paying or has paid; SqlAway where a quote is over that nobody can renew now.
     """
     quote = quotes.read(cashier.secrets, signed)
     if quote is None:
         raise problems.not_a_quote()
     provider = cashier.provider_of(order.means)
-    if provider.by_attendant and not order.by:
+    if not provider.by_attendant:
+        # Whoever helps a payer with a card has no money in hand.
+        order = replace(order, by="")
+    elif not order.by:
         raise problems.only_an_attendant()
-    payment, charged = await _begin(cashier, quote, provider, order)
+    try:
+        payment = await _begin(cashier, quote, provider, order)
+    except SqlAway as error:
+        return await _accept(cashier, quote, provider, order, error)
+    await cashier.journal.sql_is_back()
     if payment.state != PaymentState.PENDING:
         return payment
+    charged = await _charge(provider, payment, order.return_url)
     if charged is None:
-        charged = await _charge(provider, payment, order.return_url)
-    return payment if charged is None else await settle(cashier, payment.id, charged)
+        return payment
+    try:
+        return await settle(cashier, payment.id, charged)
+    except SqlAway:
+        log.warning("payment.not_written_down", payment=payment.id)
+        return payment
 
 
-async def _begin(
-    cashier: Cashier, quote: Quote, provider: Provider, order: Order
-) -> tuple[Payment, Charged | None]:
+async def _accept(cashier: Cashier, quote: Quote, provider: Provider, order: Order, away: SqlAway) -> Entry:
+    """Into the journal, where the quote is valid. Whether it was written down all the same shows later."""
+    now = cashier.database.now_while_away()
+    if now.timestamp() * 1_000_000 > quote.valid_until_us:
+        raise away
+    entry = Entry(new_id(), quote, provider.name, order.paid_with, order.by, now, order.leaves)
+    try:
+        accepted = await cashier.journal.accept(entry)
+    except OSError:
+        raise away from None
+    if not accepted.is_alike(provider.name, order.paid_with, order.by):
+        raise problems.being_paid(quote.payment)
+    return accepted
+
+
+async def _begin(cashier: Cashier, quote: Quote, provider: Provider, order: Order) -> Payment:
     async with cashier.database.unit_of_work() as connection:
         now = await cashier.database.now(connection)
         await records.lock_booking(connection, quote.reservation)
         before = await records.payment(connection, quote.payment)
         if before is not None:
-            return _same_attempt(before, quote, provider, order), None
+            return _same_attempt(before, quote, provider, order)
         await _refuse_stale(cashier, connection, quote, now)
         bill = await cashier.read_bill(connection, quote.reservation, now)
         assert bill is not None
@@ -118,7 +155,7 @@ async def _begin(
             amount_minor=quote.amount_minor,
             currency=quote.currency,
             provider=provider.name,
-            means=order.token or order.means,
+            means=order.paid_with,
             bill=receipts.bill_text(bill, fee, valid_until),
             by=order.by,
             created_at=now,
@@ -141,20 +178,21 @@ async def _begin(
         )
         if provider.by_attendant:
             # The money is in the attendant's hand: nothing is to be asked.
-            charged = await provider.charge(_order_of(payment))
+            charged = await provider.charge(order_of(payment))
             await settle_in(cashier, connection, payment, charged, now)
     if provider.by_attendant:
         async with cashier.database.look() as connection:
             found = await records.payment(connection, payment.id)
         assert found is not None
-        return found, None
-    return payment, None
+        return found
+    return payment
 
 
 def _same_attempt(before: Payment, quote: Quote, provider: Provider, order: Order) -> Payment:
     """Who sends a quote again is told of its payment; who pays the same otherwise, that it is being paid."""
     is_same = (before.amount_minor, before.currency) == (quote.amount_minor, quote.currency)
-    if is_same and before.provider == provider.name and before.means == (order.token or order.means):
+    in_same_way = (before.provider, before.means, before.by) == (provider.name, order.paid_with, order.by)
+    if is_same and in_same_way:
         return before
     if before.state == PaymentState.PENDING:
         raise problems.being_paid(before.id)
@@ -188,7 +226,8 @@ def told(found: Quoted, signed: str) -> dict[str, Any]:
     return facts
 
 
-def _order_of(payment: Payment, return_url: str = "") -> ChargeOrder:
+def order_of(payment: Payment, return_url: str = "") -> ChargeOrder:
+    """What a provider is told of a payment."""
     return ChargeOrder(
         payment=payment.id,
         amount_minor=payment.amount_minor,
@@ -202,7 +241,7 @@ def _order_of(payment: Payment, return_url: str = "") -> ChargeOrder:
 async def _charge(provider: Provider, payment: Payment, return_url: str = "") -> Charged | None:
     """What the provider says; ``None`` where it says nothing: a worker will hear."""
     try:
-        return await provider.charge(_order_of(payment, return_url))
+        return await provider.charge(order_of(payment, return_url))
     except ProviderAway as error:
         metrics.PROVIDER_AWAY.labels(provider.name).inc()
         log.warning("payment.provider_away", provider=provider.name, error=str(error))

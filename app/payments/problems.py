@@ -63,6 +63,19 @@ def no_such_payment() -> Problem:
     return Problem(404, "no-such-payment", "There is no such payment")
 
 
+def no_such_refund() -> Problem:
+    return Problem(404, "no-such-refund", "There is no such refund")
+
+
+def not_by_hand() -> Problem:
+    return Problem(
+        409,
+        "not-by-hand",
+        "Nobody hands this over",
+        "It goes back to the card that paid; see what becomes of it.",
+    )
+
+
 def not_so_much_left(left: str) -> Problem:
     return Problem(
         409,

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core import db
 from app.payments.models import (
+    JournalEntry,
     LedgerEntry,
     Payment,
     PaymentState,
@@ -192,6 +193,17 @@ async def move_refund(
         .values(state=target, settled_at=now)
     )
     return (await connection.execute(statement)).rowcount == 1
+
+
+async def is_posted(connection: AsyncConnection, entry_id: str) -> bool:
+    """Whether what was accepted under this identifier has been posted."""
+    known = JournalEntry.__table__.c.id  # type: ignore[attr-defined]
+    return (await connection.execute(select(known).where(known == entry_id))).first() is not None
+
+
+async def insert_posting(connection: AsyncConnection, values: Mapping[str, Any]) -> None:
+    """What became of an entry; of two who post the same one, the other's transaction fails."""
+    await connection.execute(insert(JournalEntry).values(**values))
 
 
 async def is_new_event(connection: AsyncConnection, provider: str, event: str, now: datetime) -> bool:

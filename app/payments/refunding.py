@@ -19,6 +19,23 @@ _NAMESPACE = uuid.UUID("b6a1f7c2-0f6d-5b8e-8d0a-3c1e5a7d9b42")
 LONGEST_REASON = 200
 
 
+async def hand_back(cashier: Cashier, refund_id_: str, by: str) -> Refund:
+    """A person has handed over what a desk owed; said again, it is said once.
+
+    Raises a Problem: 404 where there is no such refund, 409 where it is not handed over by a person.
+    """
+    async with cashier.database.look() as connection:
+        refund = await records.refund(connection, refund_id_)
+        payment = None if refund is None else await records.payment(connection, refund.payment_id)
+    if refund is None or payment is None:
+        raise problems.no_such_refund()
+    if not cashier.providers[payment.provider].by_attendant:
+        raise problems.not_by_hand()
+    if refund.state != RefundState.PENDING:
+        return refund
+    return await _settle(cashier, payment, refund, Refunded(Fate.PAID), by) or refund
+
+
 async def give_back(
     cashier: Cashier, payment_id: str, amount_minor: int, reason: str, by: str, *, number: int
 ) -> Refund:
@@ -59,8 +76,13 @@ async def begin(
     by: str,
     number: int,
     now: datetime,
+    *,
+    by_hand: bool = False,
 ) -> Refund:
-    """Notes a refund in this transaction; a worker asks for it if nobody else does. A Problem (409)."""
+    """Notes a refund in this transaction; a worker asks for it if nobody else does. A Problem (409).
+
+    ``by_hand``: a person is to hand it over, and nobody is asked.
+    """
     if amount_minor <= 0 or not await records.take_back(connection, payment.id, amount_minor):
         left = Money(payment.amount_minor - payment.refunded_minor, payment.currency)
         raise problems.not_so_much_left(left.text())
@@ -75,7 +97,8 @@ async def begin(
         created_at=now,
     )
     await records.insert_refund(connection, refund.model_dump())
-    await records.insert_task(connection, payment.id, now + WORKER_AFTER, now, refund=refund.id)
+    if not by_hand:
+        await records.insert_task(connection, payment.id, now + WORKER_AFTER, now, refund=refund.id)
     await note(
         connection,
         by,
@@ -106,10 +129,12 @@ async def ask(cashier: Cashier, refund_id_: str) -> Refund | None:
         metrics.PROVIDER_AWAY.labels(provider.name).inc()
         log.warning("refund.provider_away", provider=provider.name, error=str(error))
         return None
-    return await _settle(cashier, payment, refund, refunded)
+    return await _settle(cashier, payment, refund, refunded, payment.provider)
 
 
-async def _settle(cashier: Cashier, payment: Payment, refund: Refund, refunded: Refunded) -> Refund | None:
+async def _settle(
+    cashier: Cashier, payment: Payment, refund: Refund, refunded: Refunded, by: str
+) -> Refund | None:
     if refunded.fate not in (Fate.PAID, Fate.DECLINED):
         return None
     async with cashier.database.unit_of_work() as connection:
@@ -127,7 +152,7 @@ async def _settle(cashier: Cashier, payment: Payment, refund: Refund, refunded: 
             await records.delete_task(connection, refund.id)
             await note(
                 connection,
-                payment.provider,
+                by,
                 "refunded" if done else "refund-failed",
                 payment.reservation_id,
                 now,

@@ -10,8 +10,8 @@ import structlog
 from app.core import metrics
 from app.payments import records, refunding
 from app.payments.models import Payment, PaymentState, PaymentTask
-from app.payments.paying import Cashier, settle
-from app.payments.providers.protocol import Charged, ChargeOrder, Fate, ProviderAway
+from app.payments.paying import Cashier, order_of, settle
+from app.payments.providers.protocol import Charged, Fate, ProviderAway
 
 log = structlog.get_logger()
 AT_ONCE = 20
@@ -55,7 +55,7 @@ async def _go_on(cashier: Cashier, task: PaymentTask) -> None:
 async def _ask(cashier: Cashier, payment: Payment, now: datetime) -> Charged | None:
     """What became of it. A charge that may not have reached the provider is sent again under its own key."""
     provider = cashier.providers[payment.provider]
-    order = ChargeOrder(payment.id, payment.amount_minor, payment.currency, payment.means, "Parking")
+    order = order_of(payment)
     age = now - payment.created_at
     try:
         if age > GIVEN_UP_AFTER:

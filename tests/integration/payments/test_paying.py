@@ -5,6 +5,7 @@ import json
 import random
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, text
@@ -21,6 +22,7 @@ from app.core.clock import FixedClock
 from app.core.errors import Problem
 from app.core.signing import Secrets
 from app.payments import quotes, records
+from app.payments.journal import Journal
 from app.payments.models import Payment, PaymentState, RefundState
 from app.payments.paying import Cashier, Order, pay, quote_for
 from app.payments.providers.desk import Desk as Till
@@ -32,8 +34,12 @@ CASH = Order("cash", by="Ann")
 MINUTE = timedelta(minutes=1)
 
 
+# While SQL is there nothing is opened.
+NO_JOURNAL = Journal(Path("/dev/null/journal"))
+
+
 def cashier_at(desk: Desk) -> Cashier:
-    return Cashier(desk.database, Secrets((b"k" * 32,)), {"desk": Till()}, read_bill)
+    return Cashier(desk.database, Secrets((b"k" * 32,)), {"desk": Till()}, read_bill, NO_JOURNAL)
 
 
 async def booked(timed: Timed) -> tuple[Cashier, str]:
@@ -164,9 +170,9 @@ async def test_nothing_but_what_was_signed_here_is_a_quote(timed: Timed) -> None
     for one in forged:
         if one != signed:
             assert await refusal(pay(cashier, one, CASH)) == "not-a-quote"
-    other = Cashier(cashier.database, Secrets((b"z" * 32,)), cashier.providers, read_bill)
+    other = replace(cashier, secrets=Secrets((b"z" * 32,)))
     assert await refusal(pay(other, signed, CASH)) == "not-a-quote"
-    newer = Cashier(cashier.database, Secrets((b"z" * 32, b"k" * 32)), cashier.providers, read_bill)
+    newer = replace(cashier, secrets=Secrets((b"z" * 32, b"k" * 32)))
     assert (await pay(newer, signed, CASH)).state == PaymentState.PAID
 
 

@@ -15,6 +15,7 @@ from app.core.clock import FixedClock
 from app.core.errors import Problem
 from app.core.signing import Secrets
 from app.payments import records
+from app.payments.journal import Journal
 from app.payments.models import Payment, PaymentState, RefundState
 from app.payments.paying import Cashier, Order, pay, quote_for
 from app.payments.providers.desk import Desk as Till
@@ -58,7 +59,9 @@ async def shop(timed: Timed, tmp_path: Path) -> tuple[Cashier, Wire, FixedClock,
     desk, clock = timed
     await open_lot(desk, lot_plan(slots=12))
     wire = Wire(tmp_path / "sandbox.db", ["s" * 32], clock)
-    cashier = Cashier(desk.database, Secrets((b"k" * 32,)), {"desk": Till(), "sandbox": wire}, read_bill)
+    cashier = Cashier(
+        desk.database, Secrets((b"k" * 32,)), {"desk": Till(), "sandbox": wire}, read_bill, Journal(tmp_path)
+    )
     made = [await reserve(desk, ReserveRequest(f"A {number}", lot="here")) for number in range(12)]
     clock.advance(timedelta(minutes=5))
     return cashier, wire, clock, [one.reservation for one in made]
@@ -66,7 +69,9 @@ async def shop(timed: Timed, tmp_path: Path) -> tuple[Cashier, Wire, FixedClock,
 
 async def begin(cashier: Cashier, reservation: str, card: str) -> Payment:
     _, signed = await quote_for(cashier, reservation)
-    return await pay(cashier, signed, Order(card))
+    paid = await pay(cashier, signed, Order(card))
+    assert isinstance(paid, Payment)
+    return paid
 
 
 async def state_of(cashier: Cashier, payment: str) -> str:
