@@ -24,6 +24,7 @@ from app.core.parts import part
 from app.core.templating import STATIC
 from app.core.web import Assets, Doorway, problem_response, wants_html
 from app.display import routes as display
+from app.driver import payment_routes as payments
 from app.driver import routes as driver
 from app.driver.errors import error_page
 from app.lifespan import lifespan
@@ -66,9 +67,12 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/bookings/{token}/check-in", driver.check_in_booking, HOLDER, ["POST"]),
         GuardedRoute("/bookings/{token}/release", driver.release_booking, HOLDER, ["POST"]),
         GuardedRoute("/bookings/{token}/pay", driver.pay_booking, HOLDER, ["POST"]),
-        GuardedRoute("/receipts/{token}", driver.receipt, PUBLIC),
-        GuardedRoute("/payments/sandbox/{payment}", driver.sandbox, PUBLIC),
-        GuardedRoute("/payments/sandbox/{payment}", driver.sandbox_answer, PUBLIC, ["POST"]),
+        GuardedRoute("/bookings/{token}/pay/waits", driver.payment_waits, HOLDER),
+        GuardedRoute("/bookings/{token}/pay/give-up", driver.give_up_payment, HOLDER, ["POST"]),
+        GuardedRoute("/receipts/{token}", payments.receipt, PUBLIC),
+        GuardedRoute("/payments/back/{payment}", payments.back, PUBLIC),
+        GuardedRoute("/payments/sandbox/{payment}", payments.sandbox, PUBLIC),
+        GuardedRoute("/payments/sandbox/{payment}", payments.sandbox_answer, PUBLIC, ["POST"]),
         # Attendants
         GuardedRoute("/sign-in", accounts.sign_in_page, PUBLIC),
         GuardedRoute("/sign-in", accounts.sign_in, PUBLIC, ["POST"]),

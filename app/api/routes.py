@@ -27,6 +27,7 @@ from app.core.errors import FieldError, InvalidInput, Problem
 from app.core.forms import fit_text, read_json_object, validated
 from app.core.ids import read_signed_id, sign_id
 from app.core.parts import part
+from app.core.web import origin_of
 from app.payments import records
 from app.payments.journal import Entry
 from app.payments.models import PaymentState
@@ -228,7 +229,7 @@ async def _calculate(request: Request, body: dict[str, Any]) -> Response:
 
 async def _pay(request: Request, body: dict[str, Any]) -> Response:
     asked = validated(models.Pay, models.canonical(body))
-    order = Order(asked.method, asked.token, by=await _attendant(request))
+    order = Order(asked.method, asked.token, by=await _attendant(request), origin=origin_of(request))
     paid = await pay(part(request, Cashier), asked.quote, order)
     if isinstance(paid, Entry):
         return JSONResponse(answers.accepted(paid), 202)

@@ -35,6 +35,11 @@ UNKNOWN_ADDRESS = 4404
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
+def origin_of(request: Request) -> str:
+    """This installation's address as its caller has it: https://host."""
+    return f"{request.url.scheme}://{request.headers.get('host', '')}"
+
+
 class Doorway:
     """The outermost layer: refuses other sites' requests, adds headers, counts, logs what is slow or broken.
 

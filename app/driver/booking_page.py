@@ -21,6 +21,7 @@ from app.core.errors import Problem
 from app.core.ids import new_id, short_code
 from app.core.money import Money
 from app.core.parts import part
+from app.core.web import origin_of
 from app.driver.cookies import reservations
 from app.driver.lot_page import lot_map
 from app.driver.paying import pay_form, payment_rows, settled_minor
@@ -65,9 +66,13 @@ async def booking_page(request: Request, notice: Notice | None = None) -> Bookin
         # The page's layout is the picture's: positions and states are of one version.
         slot = picture.layout.by_id.get(facts.slot_id, slot)
         shown_map = await lot_map(request, picture.layout, picture, count(picture), [slot.position])
-    link = f"{request.url.scheme}://{request.headers.get('host', '')}/bookings/{token}"
+    link = f"{origin_of(request)}/bookings/{token}"
     running = found.running
     settled = await settled_minor(request, facts.id)
+    payments = await payment_rows(request, facts.id, lot.time_zone)
+    pay = None
+    if not any(one.waits for one in payments):
+        pay = await pay_form(request, facts.id, lot.time_zone, runs=running is not None)
     return BookingPage(
         slot_name=slot.name,
         position=slot.position,
@@ -84,8 +89,8 @@ async def booking_page(request: Request, notice: Notice | None = None) -> Bookin
         release=_release(running, tariff, now, token, settled) if running else None,
         extend=_extend(running, tariff, now, lot.time_zone, token) if running else None,
         check_in=_check_in(running, token) if running else None,
-        pay=await pay_form(request, facts.id, lot.time_zone, runs=running is not None),
-        payments=await payment_rows(request, facts.id, lot.time_zone),
+        pay=pay,
+        payments=payments,
         notice=notice,
         show_text=CHECKS_IN if running is not None and running.arrive_by else OPENS_PAGE,
         qr=_qr(link),

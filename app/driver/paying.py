@@ -15,8 +15,21 @@ from app.core import words
 from app.core.ids import read_signed_id, sign_id
 from app.core.money import Money
 from app.core.parts import part
-from app.driver.views import AcceptedPage, Choice, FeeLine, Pay, PaymentRow, ReceiptPage, SandboxPage
+from app.core.web import origin_of
+from app.driver.cookies import reservations
+from app.driver.views import (
+    AcceptedPage,
+    CameBackPage,
+    Choice,
+    FeeLine,
+    OnwardPage,
+    Pay,
+    PaymentRow,
+    ReceiptPage,
+    SandboxPage,
+)
 from app.payments import problems, records
+from app.payments.asking import hear
 from app.payments.journal import Entry
 from app.payments.models import Payment, PaymentState, Receipt, Refund
 from app.payments.paying import Cashier, quote_for, settle
@@ -74,10 +87,11 @@ async def payment_rows(request: Request, reservation: str, time_zone: str) -> tu
     key = part(request, SigningKey)
     async with part(request, Cashier).database.look() as connection:
         found = await records.payments_of(connection, reservation)
-    return tuple(_row(key, one, time_zone) for one in reversed(found))
+    here = f"/bookings/{request.path_params['token']}"
+    return tuple(_row(key, one, time_zone, here) for one in reversed(found))
 
 
-def _row(key: bytes, one: Payment, time_zone: str) -> PaymentRow:
+def _row(key: bytes, one: Payment, time_zone: str, booking_url: str) -> PaymentRow:
     state = PaymentState(one.state)
     note = STATES[state] if not one.reason else f"{STATES[state]}: {one.reason}"
     if one.refunded_minor:
@@ -88,6 +102,11 @@ def _row(key: bytes, one: Payment, time_zone: str) -> PaymentRow:
         when=words.clock(one.settled_at or one.created_at, time_zone, one.created_at),
         note=note,
         url=f"/receipts/{sign_id(key, one.id)}" if state is PaymentState.PAID else "",
+        waits=state is PaymentState.PENDING,
+        waits_url=f"{booking_url}/pay/waits",
+        next_url=one.next_url,
+        give_up_url=f"{booking_url}/pay/give-up" if state is PaymentState.PENDING and one.next_url else "",
+        id=one.id,
     )
 
 
@@ -102,7 +121,7 @@ async def receipt_page(request: Request) -> ReceiptPage:
             refunds = await records.refunds_of(connection, payment_id)
     if receipt is None:
         raise problems.no_such_payment()
-    link = f"{request.url.scheme}://{request.headers.get('host', '')}{request.url.path}"
+    link = f"{origin_of(request)}{request.url.path}"
     return _receipt(receipt, refunds, link)
 
 
@@ -138,6 +157,31 @@ def _receipt(receipt: Receipt, refunds: list[Refund], link: str) -> ReceiptPage:
             for one in refunds
         ),
     )
+
+
+def onward_page(payment: Payment) -> OnwardPage:
+    """A payer goes to the provider's own page."""
+    amount = Money(payment.amount_minor, payment.currency).text()
+    return OnwardPage(amount, payment.next_url, urlsplit(payment.next_url).hostname or "")
+
+
+_CAME_BACK = {
+    PaymentState.PENDING: ("Not paid yet", "Your booking shows what becomes of it."),
+    PaymentState.PAID: ("Paid", "Your booking shows it, with the receipt."),
+    PaymentState.FAILED: ("Declined", "Nothing was charged. Your booking shows how else you can pay."),
+    PaymentState.EXPIRED: ("Not finished", "Nothing was charged. Your booking shows how else you can pay."),
+}
+
+
+async def back_from_provider(request: Request) -> str | CameBackPage:
+    """The booking's address, where this browser knows it; else what became of the payment. Problem (404)."""
+    payment = await hear(part(request, Cashier), request.path_params["payment"])
+    for token, reservation in reservations(request).items():
+        if reservation == payment.reservation_id:
+            return f"/bookings/{token}"
+    title, told = _CAME_BACK[PaymentState(payment.state)]
+    amount = Money(payment.amount_minor, payment.currency).text()
+    return CameBackPage(title, amount, told, payment.id)
 
 
 def accepted_page(entry: Entry, booking_url: str) -> AcceptedPage:
@@ -180,7 +224,7 @@ async def sandbox_decides(request: Request, *, ok: bool) -> str:
 def _own_path(url: str) -> str:
     """The path of an address of this installation: nobody is sent elsewhere."""
     path = urlsplit(url).path
-    return path if path.startswith("/bookings/") else "/bookings"
+    return path if path.startswith("/payments/back/") else "/bookings"
 
 
 def _fee_line(line: dict[str, Any], currency: str) -> FeeLine:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -25,6 +25,7 @@ from app.core.errors import FieldError, InvalidInput, Problem
 from app.core.forms import read_form
 from app.core.parts import part
 from app.core.templating import page, wants_fragment
+from app.core.web import origin_of
 from app.driver import booking_page, cookies, panel, paying
 from app.driver.lot_page import elsewhere, lot_page, mine, nearest_free, panel_for, picture_of
 from app.driver.lots import MOST_LOTS, ListProjection
@@ -34,9 +35,12 @@ from app.driver.visitors import COOKIE, known_browser, remember, visitor
 from app.driver.waiting import standing, wishes
 from app.live.hub import Hub
 from app.live.sockets import TRY_AGAIN_LATER, serve
+from app.payments.asking import give_up, payment_of
 from app.payments.journal import Entry
 from app.payments.models import PaymentState
 from app.payments.paying import Cashier, Order, as_problem, pay
+from app.payments.problems import no_such_payment
+from app.payments.records import payments_of
 from app.slots.layout import LaidSlot, Layout, Layouts
 from app.slots.models import State
 from app.slots.projections import MapProjection
@@ -300,9 +304,8 @@ async def pay_booking(request: Request) -> Response:
     sent = await read_form(request)
     held = reservation(request)
     here = f"/bookings/{request.path_params['token']}"
-    back = f"{request.url.scheme}://{request.headers.get('host', '')}{here}"
     try:
-        order = Order(sent.get("means", ""), return_url=back, leaves=bool(sent.get("leave")))
+        order = Order(sent.get("means", ""), origin=origin_of(request), leaves=bool(sent.get("leave")))
         paid = await pay(part(request, Cashier), sent.get("quote", ""), order)
         if isinstance(paid, Entry):
             shown = paying.accepted_page(paid, here)
@@ -311,6 +314,8 @@ async def pay_booking(request: Request) -> Response:
             raise refused
     except Problem as problem:
         return await _booking_again(request, problem)
+    if urlsplit(paid.next_url).netloc:
+        return page("driver/onward.html", paying.onward_page(paid), headers=SECRET_PAGE)
     if paid.next_url:
         return _go_to(request, paid.next_url)
     if sent.get("leave") and paid.state == PaymentState.PAID:
@@ -318,20 +323,26 @@ async def pay_booking(request: Request) -> Response:
     return _go_to(request, here)
 
 
-async def sandbox(request: Request) -> Response:
-    """``GET /payments/sandbox/{payment}``: what a card's bank would ask."""
-    return page("driver/sandbox.html", await paying.sandbox_page(request), headers=SECRET_PAGE)
+async def payment_waits(request: Request) -> Response:
+    """``GET /bookings/{token}/pay/waits``: nothing while a payment is under way, then the page anew."""
+    async with part(request, Database).look() as connection:
+        found = await payments_of(connection, reservation(request))
+    if not found:
+        raise no_such_payment()
+    if any(one.state == PaymentState.PENDING for one in found):
+        return Response(status_code=204)
+    return Response(status_code=204, headers={"HX-Redirect": f"/bookings/{request.path_params['token']}"})
 
 
-async def sandbox_answer(request: Request) -> Response:
-    """``POST /payments/sandbox/{payment}``: the payer's answer."""
+async def give_up_payment(request: Request) -> Response:
+    """``POST /bookings/{token}/pay/give-up``: ends an attempt that waits for its payer."""
     sent = await read_form(request)
-    return _go_to(request, await paying.sandbox_decides(request, ok=bool(sent.get("ok"))))
-
-
-async def receipt(request: Request) -> Response:
-    """``GET /receipts/{token}``: for whoever holds its secret; the same for ever."""
-    return page("driver/receipt.html", await paying.receipt_page(request), headers=SECRET_PAGE)
+    try:
+        payment = await payment_of(part(request, Cashier), sent.get("payment", ""), reservation(request))
+        await give_up(part(request, Cashier), payment)
+    except Problem as problem:
+        return await _booking_again(request, problem)
+    return _go_to(request, f"/bookings/{request.path_params['token']}")
 
 
 async def _booking_again(request: Request, problem: Problem) -> Response:

@@ -377,6 +377,13 @@ class PaymentRow:
     when: str
     note: str
     url: str = ""
+    # Under way: `waits_url` tells when it has ended; of one that waits for its payer also where to go on with
+    # it, and where to give it up.
+    waits: bool = False
+    waits_url: str = ""
+    next_url: str = ""
+    give_up_url: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,6 +410,25 @@ class AcceptedPage:
         if self.leaves:
             return "You can leave: your booking ends as of now."
         return "Your booking goes on."
+
+
+@dataclass(frozen=True, slots=True)
+class OnwardPage:
+    """For `driver/onward.html`: a payer goes to a provider's own page."""
+
+    amount: str
+    next_url: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class CameBackPage:
+    """For `driver/came_back.html`: what became of a payment, where nothing else is known of its payer."""
+
+    title: str
+    amount: str
+    words: str
+    reference: str
 
 
 @dataclass(frozen=True, slots=True)

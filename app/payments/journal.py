@@ -44,6 +44,7 @@ class Entry:
     by: str
     accepted_at: datetime
     leaves: bool = False
+    origin: str = ""
 
     def is_alike(self, provider: str, means: str, by: str) -> bool:
         """Whether it is paid in the same way by the same person: then it is the same, sent again."""

@@ -53,14 +53,14 @@ class Cashier:
 class Order:
     """How somebody pays: ``token`` is the provider's, where the means is not said by its word alone.
 
-    ``by``: the attendant who takes the money, "" where the payer does it. ``leaves``: the payer
-    leaves with it.
+    ``by``: the attendant who takes the money, "" where the payer does it. ``origin``: this installation's
+    address (https://host), for who is sent elsewhere and comes back. ``leaves``: the payer leaves with it.
     """
 
     means: str
     token: str = ""
     by: str = ""
-    return_url: str = ""
+    origin: str = ""
     leaves: bool = False
 
     @property
@@ -110,7 +110,7 @@ async def pay(cashier: Cashier, signed: str, order: Order) -> Payment | Entry:
     await cashier.journal.sql_is_back()
     if payment.state != PaymentState.PENDING:
         return payment
-    charged = await _charge(provider, payment, order.return_url)
+    charged = await _charge(provider, payment)
     if charged is None:
         return payment
     try:
@@ -125,7 +125,7 @@ async def _accept(cashier: Cashier, quote: Quote, provider: Provider, order: Ord
     now = cashier.database.now_while_away()
     if now.timestamp() * 1_000_000 > quote.valid_until_us:
         raise away
-    entry = Entry(new_id(), quote, provider.name, order.paid_with, order.by, now, order.leaves)
+    entry = Entry(new_id(), quote, provider.name, order.paid_with, order.by, now, order.leaves, order.origin)
     try:
         accepted = await cashier.journal.accept(entry)
     except OSError:
@@ -156,6 +156,7 @@ async def _begin(cashier: Cashier, quote: Quote, provider: Provider, order: Orde
             currency=quote.currency,
             provider=provider.name,
             means=order.paid_with,
+            return_url=back_url(order.origin, quote),
             bill=receipts.bill_text(bill, fee, valid_until),
             by=order.by,
             created_at=now,
@@ -226,22 +227,28 @@ def told(found: Quoted, signed: str) -> dict[str, Any]:
     return facts
 
 
-def order_of(payment: Payment, return_url: str = "") -> ChargeOrder:
-    """What a provider is told of a payment."""
+def back_url(origin: str, quote: Quote) -> str:
+    """Where a payer comes back to. A booking's own address is a secret that no provider has to know."""
+    return f"{origin}/payments/back/{quote.payment}" if origin else ""
+
+
+def order_of(payment: Payment) -> ChargeOrder:
+    """What a provider is told of a payment: the same, whenever it is told."""
     return ChargeOrder(
         payment=payment.id,
         amount_minor=payment.amount_minor,
         currency=payment.currency,
         means=payment.means,
         words="Parking",
-        return_url=return_url,
+        return_url=payment.return_url,
+        charge=payment.charge,
     )
 
 
-async def _charge(provider: Provider, payment: Payment, return_url: str = "") -> Charged | None:
+async def _charge(provider: Provider, payment: Payment) -> Charged | None:
     """What the provider says; ``None`` where it says nothing: a worker will hear."""
     try:
-        return await provider.charge(order_of(payment, return_url))
+        return await provider.charge(order_of(payment))
     except ProviderAway as error:
         metrics.PROVIDER_AWAY.labels(provider.name).inc()
         log.warning("payment.provider_away", provider=provider.name, error=str(error))

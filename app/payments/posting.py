@@ -20,7 +20,7 @@ from app.payments import journal, receipts, records, refunding
 from app.payments.bills import Bill
 from app.payments.journal import Entry, Pages
 from app.payments.models import Payment, PostingOutcome
-from app.payments.paying import Cashier, order_of, settle_in
+from app.payments.paying import Cashier, back_url, order_of, settle_in
 from app.payments.quotes import payment_id
 from app.payments.records import Standing
 
@@ -163,6 +163,7 @@ def _payment(entry: Entry, bill: Bill, standing: Standing, until: datetime, crea
         currency=quote.currency,
         provider=entry.provider,
         means=entry.means,
+        return_url=back_url(entry.origin, quote),
         bill=receipts.bill_text(bill, bill.fee_until(until), until),
         by=entry.by,
         created_at=created_at,

@@ -47,6 +47,15 @@ def being_paid(payment: str) -> Problem:
     )
 
 
+def cannot_be_ended() -> Problem:
+    return Problem(
+        409,
+        "cannot-be-ended",
+        "This payment can't be given up just now",
+        "It may go through at this moment. Look again in a minute.",
+    )
+
+
 def already_paid(payment: str, by: str) -> Problem:
     return Problem(
         409, "already-paid", "This has been paid", f"It was paid by {by}.", extra={"payment": payment}

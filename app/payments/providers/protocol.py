@@ -35,7 +35,8 @@ class ChargeOrder:
 
     ``means``: what the payer pays with, in the provider's own words, never a card's number: a token of the
     provider, or "cash" and "terminal" at the desk. ``return_url``: where a payer comes back to who was sent
-    elsewhere for a moment. ``words`` stand on the payer's statement.
+    elsewhere for a moment. ``words`` stand on the payer's statement. ``charge``: what the provider has called
+    it before, "" where that is not known.
     """
 
     payment: str
@@ -44,6 +45,7 @@ class ChargeOrder:
     means: str
     words: str
     return_url: str = ""
+    charge: str = ""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from app.payments.providers.refusals import OtherCharge
 from app.payments.providers.stripe_amounts import stripe_amount
 from app.payments.providers.stripe_answers import Intent, event_of, reason
 from app.payments.providers.stripe_calls import StripeCalls, decline_codes, refused
+from app.payments.providers.stripe_checkout import MEANS, Checkout
 
 API_BASE = "https://api.stripe.com"
 CONNECT_TIMEOUT_S = 2.0
@@ -56,14 +57,15 @@ _FURTHEST = (Fate.PAID, Fate.WAITING, Fate.DECLINED, Fate.CANCELLED, Fate.UNKNOW
 
 
 class Stripe:
-    """``order.means`` is the PaymentMethod that Stripe's own elements have made in the browser.
+    """``order.means`` is "card", for who pays on Stripe's own page, or the PaymentMethod that Stripe's
+    elements have made in the browser.
 
     ``webhook_secrets``: those of the endpoint, the newest first; with none, every webhook is refused.
     ``total_s``: the longest that a call takes, whatever Stripe does.
     """
 
     name = "stripe"
-    means: Mapping[str, str] = {"card": "Card"}
+    means: Mapping[str, str] = {MEANS: "Card"}
     by_attendant = False
 
     def __init__(
@@ -77,11 +79,15 @@ class Stripe:
     ) -> None:
         self._secrets = signatures.secrets_of(webhook_secrets)
         self._calls = StripeCalls(api_key, api_base, connect_s, total_s)
+        self._checkout = Checkout(self._calls, self._calls.intents_of)
         self._remembered: OrderedDict[str, str] = OrderedDict()
 
     async def charge(self, order: ChargeOrder) -> Charged:
         """Raises OddAmount, and OtherCharge where the identifier stands for another amount or currency."""
         stripe_amount(order.amount_minor, order.currency)
+        if order.means == MEANS:
+            async with self._calls.in_time():
+                return await self._checkout.charge(order)
         if not _METHOD.fullmatch(order.means):
             # It comes from a browser and may be anything: a card's number is not even sent on.
             return Charged(Fate.DECLINED, reason=reason("resource_missing"))
@@ -97,6 +103,8 @@ class Stripe:
     async def ask(self, order: ChargeOrder) -> Charged:
         """UNKNOWN too where there is an intent and no charge. Raises as :meth:`charge` does."""
         async with self._calls.in_time():
+            if order.means == MEANS:
+                return await self._checkout.ask(order)
             intent = await self._found(order)
             return Charged(Fate.UNKNOWN) if intent is None else intent.charged()
 
@@ -106,6 +114,8 @@ class Stripe:
         What Stripe itself works on can't be cancelled: it is WAITING as before.
         """
         async with self._calls.in_time():
+            if order.means == MEANS:
+                return await self._checkout.cancel(order)
             intent = await self._found(order)
             if intent is None:
                 return Charged(Fate.CANCELLED)

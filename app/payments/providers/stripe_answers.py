@@ -1,4 +1,4 @@
-"""What Stripe says of a PaymentIntent, in the words of this system.
+"""What Stripe says of a PaymentIntent or a Checkout Session, in the words of this system.
 
 The statuses are those of https://docs.stripe.com/payments/paymentintents/lifecycle, the codes those of
 https://docs.stripe.com/error-codes and https://docs.stripe.com/declines/codes.
@@ -45,6 +45,7 @@ _EVENTS = {
     "payment_intent.canceled": Fate.CANCELLED,
     "payment_intent.processing": Fate.WAITING,
 }
+_SESSION_EVENTS = ("checkout.session.completed", "checkout.session.expired")
 _REFUNDS = {
     "succeeded": Fate.PAID,
     "failed": Fate.DECLINED,
@@ -102,6 +103,37 @@ class Intent(BaseModel, frozen=True):
         )
 
 
+class Session(BaseModel, frozen=True):
+    """What matters of a Checkout Session; amounts are in Stripe's units, and so is the currency's name."""
+
+    id: str
+    status: str
+    payment_status: str
+    amount_total: int
+    currency: str
+    url: str | None = None
+    payment_intent: str | None = None
+    metadata: Mapping[str, str] = {}
+
+    @property
+    def fate(self) -> Fate:
+        """WAITING too where Stripe says a word that is new: it is never final."""
+        if self.status == "complete" and self.payment_status == "paid":
+            return Fate.PAID
+        return Fate.CANCELLED if self.status == "expired" else Fate.WAITING
+
+    def charged(self) -> Charged:
+        """Once it is paid it is called as its intent, of which refunds are made."""
+        currency = self.currency.upper()
+        return Charged(
+            self.fate,
+            charge=(self.payment_intent if self.fate is Fate.PAID else None) or self.id,
+            next_url=(self.url if self.fate is Fate.WAITING else None) or "",
+            amount_minor=minor_amount(self.amount_total, currency),
+            currency=currency,
+        )
+
+
 class GivenBack(BaseModel, frozen=True):
     """What matters of a Refund."""
 
@@ -136,6 +168,10 @@ def event_of(body: bytes) -> Event | None:
     ValueError: it can't be read.
     """
     told = _Told.model_validate_json(body)
+    if told.type in _SESSION_EVENTS:
+        session = Session.model_validate(told.data.get("object"))
+        payment = session.metadata.get("payment")
+        return Event(told.id, payment, session.charged()) if payment else None
     fate = _EVENTS.get(told.type)
     if fate is None:
         return None
@@ -143,5 +179,8 @@ def event_of(body: bytes) -> Event | None:
     payment = intent.metadata.get("payment")
     # An account may have other shops.
     if not payment:
+        return None
+    if fate is not Fate.PAID and intent.metadata.get("way"):
+        # On Stripe's page a payer whose card is declined takes another one: the session says how it ends.
         return None
     return Event(told.id, payment, intent.charged(fate))

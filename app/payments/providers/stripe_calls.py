@@ -15,9 +15,10 @@ import stripe
 import structlog
 from pydantic import BaseModel, ValidationError
 from stripe.params import PaymentIntentConfirmParams, PaymentIntentCreateParams
+from stripe.params.checkout import SessionCreateParams
 
 from app.payments.providers.protocol import ProviderAway
-from app.payments.providers.stripe_answers import GivenBack, Intent
+from app.payments.providers.stripe_answers import GivenBack, Intent, Session
 
 # A Stripe that hangs holds so many threads, and none that the process needs for anything else.
 CALLS_AT_ONCE = 16
@@ -45,6 +46,7 @@ class StripeCalls:
             max_network_retries=0,
         )
         self._intents = client.v1.payment_intents
+        self._sessions = client.v1.checkout.sessions
         self._refunds = client.v1.refunds
         self._threads = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="stripe")
 
@@ -67,8 +69,7 @@ class StripeCalls:
             stripe.InvalidRequestError,
             stripe.IdempotencyError,
         )
-        answer = made.last_response
-        return _read(Intent, made), bool(answer and answer.headers.get("Idempotent-Replayed") == "true")
+        return _read(Intent, made), _is_replayed(made)
 
     async def intent(self, name: str) -> Intent:
         """As it is now."""
@@ -104,6 +105,24 @@ class StripeCalls:
         """Raises InvalidRequestError where it can't be cancelled, or not any more."""
         answer = await self._call(lambda: self._intents.cancel(name), stripe.InvalidRequestError)
         return _read(Intent, answer)
+
+    async def make_session(self, params: SessionCreateParams, key: str) -> tuple[Session, bool]:
+        """A session, and whether it was made before. Raises as :meth:`make` does."""
+        made = await self._call(
+            lambda: self._sessions.create(params, {"idempotency_key": key}),
+            stripe.InvalidRequestError,
+            stripe.IdempotencyError,
+        )
+        return _read(Session, made), _is_replayed(made)
+
+    async def session(self, name: str) -> Session:
+        """As it is now."""
+        return _read(Session, await self._call(lambda: self._sessions.retrieve(name)))
+
+    async def expire(self, name: str) -> Session:
+        """Raises InvalidRequestError where it is paid, or ended."""
+        answer = await self._call(lambda: self._sessions.expire(name), stripe.InvalidRequestError)
+        return _read(Session, answer)
 
     async def refunds_of(self, charge: str) -> list[GivenBack]:
         """All of a charge's refunds: lists, unlike search, are never late. Raises InvalidRequestError."""
@@ -154,6 +173,12 @@ def refused(what: str, error: stripe.InvalidRequestError) -> str:
 def decline_codes(error: stripe.CardError) -> tuple[str | None, str | None]:
     """The bank's code and Stripe's own."""
     return getattr(error.error, "decline_code", None), error.code
+
+
+def _is_replayed(made: stripe.PaymentIntent | stripe.checkout.Session) -> bool:
+    """Whether it is told as it was when it was made, under the same key."""
+    answer = made.last_response
+    return bool(answer and answer.headers.get("Idempotent-Replayed") == "true")
 
 
 def _read(model: type[_Model], given: stripe.StripeObject) -> _Model:

@@ -33,6 +33,22 @@ _CREATE = {
     "allowed_payment_method_types[0]",
     "metadata[payment]",
 }
+_LINE = "line_items[0]"
+_PRICE = f"{_LINE}[price_data]"
+_SESSION = {
+    "mode",
+    "allowed_payment_method_types[0]",
+    f"{_LINE}[quantity]",
+    f"{_PRICE}[currency]",
+    f"{_PRICE}[unit_amount]",
+    f"{_PRICE}[product_data][name]",
+    "client_reference_id",
+    "metadata[payment]",
+    "payment_intent_data[metadata][payment]",
+    "payment_intent_data[metadata][way]",
+    "success_url",
+    "cancel_url",
+}
 _CONFIRM = {"payment_method", "return_url"}
 _REFUND = {"payment_intent", "amount", "metadata[refund]", "metadata[payment]"}
 
@@ -72,6 +88,7 @@ class StripeStub:
     seen: list[Request] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     intents: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sessions: dict[str, dict[str, Any]] = field(default_factory=dict)
     refunds: list[dict[str, Any]] = field(default_factory=list)
     kept: dict[str, tuple[Any, int, Any]] = field(default_factory=dict)
     paid: Counter[str] = field(default_factory=Counter)
@@ -98,6 +115,21 @@ class StripeStub:
         else:
             self._fail(intent, {"code": "payment_intent_authentication_failure"})
 
+    def pays_on_page(self, payment: str, ok: bool) -> None:
+        """The payer types a card on Stripe's page; one that is declined ends nothing."""
+        session = next(one for one in self.sessions.values() if one["metadata"]["payment"] == payment)
+        if session["status"] != "open":
+            return
+        if session["payment_intent"] is None:
+            intent = self._made(session["amount_total"], session["currency"], session["intent_metadata"])
+            session["payment_intent"] = intent["id"]
+        intent = self.intents[session["payment_intent"]]
+        if not ok:
+            self._fail(intent, {"code": "card_declined"})
+            return
+        self._succeed(intent)
+        session.update(status="complete", payment_status="paid", url=None)
+
     # What is asked.
 
     def answer(self, request: Request) -> tuple[int, Any]:
@@ -120,6 +152,12 @@ class StripeStub:
                 return self._confirm(self._intent(name), request.params)
             case "POST", ["payment_intents", name, "cancel"]:
                 return self._cancel(self._intent(name))
+            case "POST", ["checkout", "sessions"]:
+                return self._session(request.params)
+            case "GET", ["checkout", "sessions", name]:
+                return self._known_session(name)
+            case "POST", ["checkout", "sessions", name, "expire"]:
+                return self._expire(self._known_session(name))
             case "GET", ["refunds"]:
                 of = [
                     one for one in self.refunds if one["payment_intent"] == request.params["payment_intent"]
@@ -131,21 +169,59 @@ class StripeStub:
 
     def _create(self, params: dict[str, str]) -> Any:
         _takes(params, _CREATE)
-        if int(params["amount"]) < 50:
+        return self._made(int(params["amount"]), params["currency"], {"payment": params["metadata[payment]"]})
+
+    def _made(self, amount: int, currency: str, metadata: dict[str, str]) -> dict[str, Any]:
+        if amount < 50:
             raise Refused(400, "invalid_request_error", "amount_too_small", param="amount")
         name = f"pi_{secrets.token_hex(8)}"
         self.intents[name] = {
             "id": name,
             "object": "payment_intent",
             "status": "requires_payment_method",
-            "amount": int(params["amount"]),
+            "amount": amount,
             "amount_received": 0,
-            "currency": params["currency"],
-            "metadata": {"payment": params["metadata[payment]"]},
+            "currency": currency,
+            "metadata": metadata,
             "next_action": None,
             "last_payment_error": None,
         }
         return self.intents[name]
+
+    def _session(self, params: dict[str, str]) -> Any:
+        _takes(params, _SESSION)
+        if int(params[f"{_PRICE}[unit_amount]"]) < 50:
+            raise Refused(400, "invalid_request_error", "amount_too_small", param="line_items")
+        name = f"cs_test_{secrets.token_hex(8)}"
+        of_intent = "payment_intent_data[metadata]"
+        self.sessions[name] = {
+            "id": name,
+            "object": "checkout.session",
+            "status": "open",
+            "payment_status": "unpaid",
+            "amount_total": int(params[f"{_PRICE}[unit_amount]"]),
+            "currency": params[f"{_PRICE}[currency]"],
+            "metadata": {"payment": params["metadata[payment]"]},
+            "intent_metadata": {
+                "payment": params[f"{of_intent}[payment]"],
+                "way": params[f"{of_intent}[way]"],
+            },
+            "payment_intent": None,
+            "url": f"https://checkout.stripe.example/{name}",
+            "success_url": params["success_url"],
+        }
+        return self.sessions[name]
+
+    def _known_session(self, name: str) -> dict[str, Any]:
+        if name not in self.sessions:
+            raise Refused(404, "invalid_request_error", "resource_missing", param="session")
+        return self.sessions[name]
+
+    @staticmethod
+    def _expire(session: dict[str, Any]) -> Any:
+        if session["status"] != "open":
+            raise Refused(400, "invalid_request_error", "session_not_open")
+        return _set(session, status="expired", url=None)
 
     def _search(self, params: dict[str, str]) -> Any:
         if not self.has_search:

@@ -198,7 +198,7 @@ async def test_an_amount_that_is_too_fine_is_not_even_asked_for(stub: StripeStub
     assert not stub.intents
 
 
-@pytest.mark.parametrize("means", ["", "card", "0" * 16, "pm_", "pm_x\n", "tok_visa", "pm_" + "x" * 500])
+@pytest.mark.parametrize("means", ["", "Card", "0" * 16, "pm_", "pm_x\n", "tok_visa", "pm_" + "x" * 500])
 async def test_what_is_no_token_is_not_even_sent(stub: StripeStub, provider: Stripe, means: str) -> None:
     assert (await provider.charge(ordered(means=means))).fate is Fate.DECLINED
     assert stub.seen == []
