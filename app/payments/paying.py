@@ -285,7 +285,7 @@ async def settle_in(
     elif charged.fate in (Fate.DECLINED, Fate.CANCELLED):
         is_declined = charged.fate is Fate.DECLINED
         target = PaymentState.FAILED if is_declined else PaymentState.EXPIRED
-        reason = charged.reason[:200] or ("The card was declined." if is_declined else "It was not finished.")
+        reason = charged.reason[:200] or ("The card was declined." if is_declined else "")
         ended = {"charge": charged.charge, "reason": reason, "settled_at": now, "next_url": ""}
         if await records.move_payment(connection, payment.id, [PaymentState.PENDING], target, **ended):
             await records.delete_task(connection, payment.id)
@@ -332,10 +332,11 @@ def as_problem(payment: Payment) -> Problem | None:
     """402 for an attempt that was declined or not finished."""
     if payment.state not in (PaymentState.FAILED, PaymentState.EXPIRED):
         return None
+    is_declined = payment.state == PaymentState.FAILED
     return Problem(
         402,
-        "declined",
-        payment.reason.rstrip(".") or "The payment was declined",
+        "declined" if is_declined else "not-finished",
+        payment.reason.rstrip(".") or f"The payment was {'declined' if is_declined else 'not finished'}",
         "Nothing was charged. Pay otherwise, or try again.",
         extra={"payment": payment.id, "paymentStatus": payment.state},
     )

@@ -5,6 +5,7 @@ has not been charged yet: that is left to the worker, under the payment's own id
 and where the booking was paid otherwise meanwhile the card is left alone.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import note
 from app.core import metrics
+from app.core.db import SqlAway
 from app.core.money import Money
 from app.payments import journal, receipts, records, refunding
 from app.payments.bills import Bill
@@ -59,12 +61,7 @@ class Posting:
         waiting = 0
         if self._posted_bytes.get(pages.path) != pages.size_bytes:
             for entry in pages.entries:
-                try:
-                    await post(self._cashier, entry)
-                    if entry.leaves:
-                        await self._leave(entry.quote.reservation, entry.accepted_at)
-                except Later:
-                    waiting += 1
+                waiting += not await self._posted(entry)
         if not waiting:
             self._posted_bytes[pages.path] = pages.size_bytes
             if pages.is_ended:
@@ -73,6 +70,21 @@ class Posting:
                 journal.end(pages)
                 del self._posted_bytes[pages.path]
         return waiting
+
+    async def _posted(self, entry: Entry) -> bool:
+        """Whether it is; one that has to wait, or can't be posted, keeps none of the others from it."""
+        try:
+            await post(self._cashier, entry)
+            if entry.leaves:
+                await self._leave(entry.quote.reservation, entry.accepted_at)
+        except (SqlAway, asyncio.CancelledError):
+            raise
+        except Later:
+            return False
+        except Exception:
+            log.exception("journal.not_posted", entry=entry.id, payment=entry.quote.payment)
+            return False
+        return True
 
 
 async def post(cashier: Cashier, entry: Entry) -> PostingOutcome | None:
@@ -137,7 +149,8 @@ async def _post(
     if too_much_minor and not is_in_till:
         return PostingOutcome.NOT_CHARGED, quote.payment
     payment = _payment(entry, bill, standing, until, entry.accepted_at if is_in_till else now)
-    await records.insert_payment(connection, payment.model_dump())
+    if not await records.insert_payment(connection, payment.model_dump()):
+        raise Later
     if not is_in_till:
         await records.insert_task(connection, payment.id, now, now)
         return PostingOutcome.POSTED, payment.id

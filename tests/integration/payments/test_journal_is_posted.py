@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -360,3 +361,24 @@ async def test_however_sql_goes_away_paying_goes_on(struck: Timed, outage: Outag
                 await asyncio.sleep(0.1)
     for one in made:
         assert [each.state for each in await payments_of(cashier, one)] == [PaymentState.PAID]
+
+
+async def test_one_that_can_not_be_posted_keeps_no_other_from_it(
+    shop: tuple[Cashier, FixedClock, list[str]],
+) -> None:
+    cashier, _, (one, two, *_) = shop
+
+    async def read_or_fail(connection: Any, reservation: str, now: datetime) -> Any:
+        if reservation == one:
+            raise ValueError("spoilt")
+        return await read_bill(connection, reservation, now)
+
+    for each in (one, two):
+        await accepted(cashier, await quoted(cashier, each), CASH)
+    await cashier.journal.sql_is_back()
+    await Posting(replace(cashier, read_bill=read_or_fail), nobody_leaves).go_on()
+    assert [len(await payments_of(cashier, each)) for each in (one, two)] == [0, 1]
+    assert len(journal.files(cashier.journal.folder)) == 1
+    await Posting(cashier, nobody_leaves).go_on()
+    assert [len(await payments_of(cashier, each)) for each in (one, two)] == [1, 1]
+    assert journal.files(cashier.journal.folder) == []
