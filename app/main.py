@@ -66,6 +66,7 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/bookings/{token}/extend", driver.extend_booking, HOLDER, ["POST"]),
         GuardedRoute("/bookings/{token}/check-in", driver.check_in_booking, HOLDER, ["POST"]),
         GuardedRoute("/bookings/{token}/release", driver.release_booking, HOLDER, ["POST"]),
+        GuardedRoute("/bookings/{token}/code", driver.give_code_to_booking, HOLDER, ["POST"]),
         GuardedRoute("/bookings/{token}/pay", driver.pay_booking, HOLDER, ["POST"]),
         GuardedRoute("/bookings/{token}/pay/waits", driver.payment_waits, HOLDER),
         GuardedRoute("/bookings/{token}/pay/give-up", driver.give_up_payment, HOLDER, ["POST"]),

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from app.bookings.codes import Given
 from app.bookings.results import Arrived, Extended, Released, Reserved
 from app.core.money import Money
 from app.payments.fees import Fee
@@ -73,6 +74,19 @@ def arrived(done: Arrived) -> dict[str, Any]:
         "reservation": done.reservation,
         "lot": done.lot,
         "arrivedAt": unix(done.arrived_at),
+    }
+
+
+def validated(given: Given) -> dict[str, Any]:
+    """With what the booking costs if it ends now."""
+    return {
+        "slot": given.slot,
+        "reservation": given.reservation,
+        "lot": given.lot,
+        "code": given.code,
+        "codes": list(given.codes),
+        "givenBefore": not given.fresh,
+        **fee(given.fee),
     }
 
 

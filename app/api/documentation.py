@@ -15,6 +15,7 @@ _BODIES = (
     models.Unreserve,
     models.Extend,
     models.CheckIn,
+    models.Validate,
     models.Calculate,
     models.Pay,
     models.Put,
@@ -162,6 +163,22 @@ def openapi() -> dict[str, Any]:
                     },
                     "required": ["slot", "reservation", "arrivedAt"],
                 },
+                "Validated": {
+                    "allOf": [_AMOUNT],
+                    "properties": {
+                        "slot": {"type": "string"},
+                        "reservation": {"type": "string"},
+                        "lot": {"type": "string"},
+                        "code": {"type": "string", "description": "as its offer spells it"},
+                        "codes": {
+                            "type": "array",
+                            "items": {"type": "string"},
+                            "description": "all that the booking has",
+                        },
+                        "givenBefore": {"type": "boolean"},
+                    },
+                    "required": ["slot", "reservation", "code", "codes", "givenBefore"],
+                },
                 "Slot": {
                     "type": "object",
                     "properties": {
@@ -276,15 +293,23 @@ def _type_words(schema: dict[str, Any]) -> str:
 def _post_parking() -> dict[str, Any]:
     operation = _operation(
         "reserveOrUnreserve",
-        "Reserve a slot, extend the stay, check in, give it back",
+        "Reserve a slot, extend the stay, check in, validate it with a code, give it back",
         "Reserve",
-        {"200": "The slot that is now yours; what the stay costs, or cost; when the car came"},
-        {"oneOf": [_ref("Reserved"), _ref("Released"), _ref("Extended"), _ref("Arrived")]},
+        {"200": "The slot that is now yours; what the stay costs, or cost; when the car came; the codes"},
+        {
+            "oneOf": [
+                _ref("Reserved"),
+                _ref("Released"),
+                _ref("Extended"),
+                _ref("Arrived"),
+                _ref("Validated"),
+            ]
+        },
         ("400", "404", "409", "413", "422", "503"),
-        [_action("reserve", "unreserve", "extend", "check-in"), _KEY],
+        [_action("reserve", "unreserve", "extend", "check-in", "validate"), _KEY],
     )
     operation["requestBody"]["content"]["application/json"]["schema"] = {
-        "oneOf": [_ref("Reserve"), _ref("Unreserve"), _ref("Extend"), _ref("CheckIn")]
+        "oneOf": [_ref("Reserve"), _ref("Unreserve"), _ref("Extend"), _ref("CheckIn"), _ref("Validate")]
     }
     return operation
 

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from app.core.forms import fit_text
+from app.payments.tariffs.offers import LONGEST_CODE, MOST_CODES
 from app.slots.models import Size
 
 # Lower case → canonical. The requirements write slotIdentifer and Identier; both are taken.
@@ -83,6 +84,7 @@ Instant = Annotated[
 Text = Annotated[str, AfterValidator(fit_text), Field(min_length=1, max_length=120)]
 Code = Annotated[str, AfterValidator(fit_text), Field(min_length=1, max_length=32)]
 Code64 = Annotated[str, AfterValidator(fit_text), Field(min_length=1, max_length=64)]
+OfferCode = Annotated[str, AfterValidator(fit_text), Field(min_length=1, max_length=LONGEST_CODE)]
 LotCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
@@ -157,6 +159,9 @@ class Reserve(_Body):
     premium: StrictBool | None = Field(default=None, description="false excludes premium slots")
     accessible: StrictBool = False
     charging: StrictBool = False
+    codes: Annotated[list[OfferCode], Field(max_length=MOST_CODES)] = Field(
+        default_factory=list, description="of offers; one that does nothing for this stay is refused"
+    )
 
 
 class Unreserve(_Body):
@@ -187,6 +192,15 @@ class CheckIn(_Body):
     entity_identifier: Text | None = Field(default=None, alias="entityIdentifier")
 
 
+class Validate(_Body):
+    """Body of ``POST /parking?action=validate``: a booking, or a slot and whose it is, and a code."""
+
+    reservation: Text | None = None
+    slot: Text | None = None
+    entity_identifier: Text | None = Field(default=None, alias="entityIdentifier")
+    code: OfferCode = Field(description="given again it counts once")
+
+
 class Calculate(_Body):
     """Body of ``POST /parking/payment?action=calculate``: a slot and two times, or a reservation."""
 
@@ -194,7 +208,7 @@ class Calculate(_Body):
     start_time: Instant | None = Field(default=None, alias="startTime")
     end_time: Instant | None = Field(default=None, alias="endTime")
     reservation: Text | None = None
-    codes: Annotated[list[Code], Field(max_length=10)] = Field(
+    codes: Annotated[list[OfferCode], Field(max_length=MOST_CODES)] = Field(
         default_factory=list, description="of offers; only for a slot and two times"
     )
 

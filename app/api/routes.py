@@ -14,6 +14,7 @@ from app.accounts.access import SigningKey, who
 from app.accounts.service import SignedIn
 from app.api import answers, models
 from app.bookings import calculate, opening, problems
+from app.bookings.codes import Giving, give_code
 from app.bookings.desk import Desk, run_again_on_conflict
 from app.bookings.forms import IdempotencyKey, ReserveRequest, UnreserveRequest
 from app.bookings.jobs import Arriving, Extending
@@ -44,9 +45,16 @@ Action = Callable[[Request, dict[str, Any]], Awaitable[Response]]
 
 
 async def post_parking(request: Request) -> Response:
-    """``POST /parking?action=reserve``, ``unreserve``, ``extend`` and ``check-in``."""
+    """``POST /parking?action=reserve``, ``unreserve``, ``extend``, ``check-in`` and ``validate``."""
     action = _action(
-        request, {"reserve": _reserve, "unreserve": _unreserve, "extend": _extend, "check-in": _check_in}
+        request,
+        {
+            "reserve": _reserve,
+            "unreserve": _unreserve,
+            "extend": _extend,
+            "check-in": _check_in,
+            "validate": _validate,
+        },
     )
     return await action(request, await read_json_object(request))
 
@@ -137,6 +145,7 @@ async def _reserve(request: Request, body: dict[str, Any]) -> Response:
             wish=wish,
             start=asked.time,
             until=asked.until,
+            codes=tuple(asked.codes),
             idempotency=_idempotency_key(request, body),
         ),
     )
@@ -197,6 +206,18 @@ async def _check_in(request: Request, body: dict[str, Any]) -> Response:
     return JSONResponse(answers.arrived(await arrive(part(request, Desk), arriving)))
 
 
+async def _validate(request: Request, body: dict[str, Any]) -> Response:
+    asked = validated(models.Validate, models.canonical(body, "slot"))
+    if (asked.reservation is None) is (asked.slot is None):
+        raise InvalidInput([FieldError("reservation", "or slot with entityIdentifier: give one of both")])
+    if asked.slot is not None and asked.entity_identifier is None:
+        raise InvalidInput([FieldError("entityIdentifier", "is missing")])
+    giving = Giving(
+        asked.code, asked.reservation, asked.slot, asked.entity_identifier, by=await _signed_in(request)
+    )
+    return JSONResponse(answers.validated(await give_code(part(request, Desk), giving)))
+
+
 def _secret_of(booking: str) -> str:
     """The secret in a booking's link, which a gate reads from its QR code; "" where it is no link."""
     try:
@@ -229,7 +250,7 @@ async def _calculate(request: Request, body: dict[str, Any]) -> Response:
 
 async def _pay(request: Request, body: dict[str, Any]) -> Response:
     asked = validated(models.Pay, models.canonical(body))
-    order = Order(asked.method, asked.token, by=await _attendant(request), origin=origin_of(request))
+    order = Order(asked.method, asked.token, by=await _signed_in(request), origin=origin_of(request))
     paid = await pay(part(request, Cashier), asked.quote, order)
     if isinstance(paid, Entry):
         return JSONResponse(answers.accepted(paid), 202)
@@ -240,8 +261,8 @@ async def _pay(request: Request, body: dict[str, Any]) -> Response:
     return JSONResponse(answers.payment(paid, sign_id(key, paid.id)), status)
 
 
-async def _attendant(request: Request) -> str:
-    """Who takes cash: on this machine the surface is open, but for that one has to be signed in."""
+async def _signed_in(request: Request) -> str:
+    """Who takes cash or validates: on this machine the surface is open, and nobody ("") may be signed in."""
     person: SignedIn | None = getattr(request.state, "account", None)
     if person is None:
         try:

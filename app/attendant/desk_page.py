@@ -29,6 +29,7 @@ from app.payments import records as payments
 from app.payments.fees import fee_of_what_is_covered
 from app.payments.paying import Cashier, quote_for
 from app.payments.queries import tariff_of
+from app.payments.tariffs.offers import has_offers
 from app.slots import queries as slots
 from app.slots.layout import LaidSlot, Layout
 from app.slots.maps import LotMaps
@@ -275,6 +276,7 @@ async def _slot_panel(request: Request, layout: Layout, slot: LaidSlot, **said: 
         hold = await hold_of_slot(connection, slot.id) if state is State.HELD else None
         owes = await _owed(connection, running, now) if running else None
         day = await _day(connection, layout, slot, running, now)
+        takes_codes = running is not None and has_offers(await tariff_of(connection, running.tariff_id))
     take = await _take(request, running) if running is not None and owes and owes.amount_minor else None
     over = _over(running, now)
     if running is not None and "move_to" not in said:
@@ -286,7 +288,7 @@ async def _slot_panel(request: Request, layout: Layout, slot: LaidSlot, **said: 
         area=slot.area_code,
         state="reserved" if state is State.HELD else state.value,  # type: ignore[arg-type]
         facts=_facts(running, zone, now) if running else _held_facts(hold, zone),
-        actions=_actions(found, layout),
+        actions=_actions(found, layout, takes_codes=takes_codes),
         closing=found.closing,
         day=day,
         idempotency_key=new_id(),
@@ -334,18 +336,25 @@ async def nearest_free(desk: Desk, layout: Layout, slot: LaidSlot) -> str:
     return found.name if found is not None else ""
 
 
-def _actions(now: bookings.SlotNow, layout: Layout) -> tuple[views.Action, ...]:
+def _actions(now: bookings.SlotNow, layout: Layout, *, takes_codes: bool) -> tuple[views.Action, ...]:
     closes: views.ActionName = "keep-open" if now.closing else "close-when-free"
     with_lot = "it is closed with the lot" if layout.lot.closed and not now.closing else ""
+    validate = (views.Action("validate"),) if takes_codes else ()
     actions: dict[State, tuple[views.Action, ...]] = {
         State.FREE: (views.Action("walk-in"), views.Action("close"), views.Action("delete")),
         State.RESERVED: (
             views.Action("check-in"),
             views.Action("release"),
             views.Action("move"),
+            *validate,
             views.Action(closes),
         ),
-        State.OCCUPIED: (views.Action("release"), views.Action("move"), views.Action(closes)),
+        State.OCCUPIED: (
+            views.Action("release"),
+            views.Action("move"),
+            *validate,
+            views.Action(closes),
+        ),
         State.CLOSED: (views.Action("open", with_lot), views.Action("delete")),
         State.HELD: (views.Action(closes),),
     }
@@ -372,6 +381,8 @@ def _facts(running: Reservation, zone: str, now: datetime) -> tuple[views.Fact, 
     facts.append(views.Fact("Billed from", words.clock(running.start_at, zone, now)))
     if running.until:
         facts.append(views.Fact("Booked until", words.clock(running.until, zone, now)))
+    if running.codes:
+        facts.append(views.Fact("Codes", ", ".join(running.codes)))
     facts.append(
         views.Fact(
             "Booked by",

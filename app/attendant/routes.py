@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from app.accounts.access import account
 from app.attendant import desk_page, views
 from app.bookings import attend
+from app.bookings.codes import Giving, give_code
 from app.bookings.deleting import delete_slot
 from app.bookings.desk import Desk
 from app.bookings.entity import what_is_wrong
@@ -26,6 +27,7 @@ from app.core.templating import page, wants_fragment
 from app.payments import records as payments
 from app.payments.journal import Entry
 from app.payments.paying import Cashier, Order, pay
+from app.payments.tariffs.offers import LONGEST_CODE
 from app.slots.importers.values import in_natural_order
 from app.slots.layout import LaidSlot, Layout
 
@@ -294,6 +296,22 @@ async def _move(one: _Acting) -> _Done:
     return _Done(f"Moved here from {one.slot.name}.", target)
 
 
+async def _validate(one: _Acting) -> _Done:
+    typed = one.sent.get("code", "")
+    try:
+        given = await give_code(one.desk, Giving(typed, one.sent.get("reservation", ""), by=one.by))
+    except Problem as problem:
+        if problem.type not in ("invalid-input", "no-more-codes"):
+            raise
+        why = problem.errors[0].message if problem.errors else problem.title
+        shown = typed[:LONGEST_CODE]
+        raise _WrongField(code=shown, code_error=f"{why[0].upper()}{why[1:]}.") from None
+    metrics.ATTENDED.labels("validate").inc()
+    if not given.fresh:
+        return _Done(f"{given.code} is given already. It counts once.", one.slot)
+    return _Done(f"Validated with {given.code}.", one.slot)
+
+
 async def _delete(one: _Acting) -> _Done:
     await delete_slot(one.desk, one.slot.id, one.version)
     return _Done(f"{one.slot.name} is deleted.", None)
@@ -309,6 +327,7 @@ _ACTS: dict[str, Callable[[_Acting], Awaitable[_Done]]] = {
     "pay": _pay,
     "walk-in": _walk_in,
     "move": _move,
+    "validate": _validate,
     "delete": _delete,
 }
 # Who takes money has to know what became of it.

@@ -15,7 +15,16 @@ from markupsafe import Markup
 SlotState = Literal["free", "reserved", "occupied", "closed"]
 Tone = Literal["", "danger"]
 ActionName = Literal[
-    "check-in", "walk-in", "release", "close", "close-when-free", "open", "keep-open", "move", "delete"
+    "check-in",
+    "walk-in",
+    "validate",
+    "release",
+    "close",
+    "close-when-free",
+    "open",
+    "keep-open",
+    "move",
+    "delete",
 ]
 
 STATE_WORDS: dict[SlotState, str] = {
@@ -222,6 +231,7 @@ class Action:
 _ACTIONS: dict[ActionName, tuple[str, str]] = {
     "check-in": ("Check in", "C"),
     "walk-in": ("Book the car that stands here", "W"),
+    "validate": ("Validate with a code", "V"),
     "release": ("Release", "R"),
     "close": ("Close slot", "X"),
     "close-when-free": ("Close when it comes free", "X"),
@@ -251,6 +261,7 @@ class SlotPanel:
     `refused` says why what was asked for can't be done at all. `notice` says what was just done. `version`
     and `reservation`, empty for none, go back with each action: nobody acts on an old state.
     `closing`: it closes when it comes free. `move_to` is the slot that a move begins with, empty for none.
+    `code` is one that was typed and not taken.
     `away`: only the state is known for the moment, nothing can be done, and the panel asks again.
     """
 
@@ -278,6 +289,8 @@ class SlotPanel:
     closing: bool = False
     move_to: str = ""
     move_error: str = ""
+    code: str = ""
+    code_error: str = ""
     refused: str = ""
     premium: bool = False
     accessible: bool = False

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.models import AuditEntry, AuditSeal
@@ -31,6 +31,12 @@ async def note(
     """Notes what is done in this very transaction: without it, it has not been done."""
     values = {"at": now, "who": who[:120], "act": act, "subject": subject, "detail": canonical(detail)}
     await connection.execute(insert(_ENTRY).values(**values))
+
+
+async def count(connection: AsyncConnection, act: str, subject: str) -> int:
+    """How often this was noted of a subject."""
+    asked = select(func.count()).where(_ENTRY.c.subject == subject, _ENTRY.c.act == act)
+    return (await connection.execute(asked)).scalar_one()
 
 
 def canonical(detail: Any) -> str:

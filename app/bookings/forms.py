@@ -55,7 +55,7 @@ def form_key(sent: Mapping[str, str], what: str) -> IdempotencyKey | None:
 class ReserveRequest:
     """A slot for ``entity``: the one named, or the nearest that fits ``wish`` in ``lot`` or anywhere.
 
-    ``hold``: what keeps the named slot for who asks.
+    ``hold``: what keeps the named slot for who asks. ``codes``: of offers.
     """
 
     entity: str
@@ -67,6 +67,7 @@ class ReserveRequest:
     source: str = "api"
     arrived: bool = False
     hold: str | None = None
+    codes: tuple[str, ...] = ()
     idempotency: IdempotencyKey | None = None
 
     def wrong_fields(self, now: datetime) -> list[FieldError]:

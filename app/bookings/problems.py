@@ -58,6 +58,20 @@ def booking_ended() -> Problem:
     return Problem(409, "booking-ended", "The booking has ended", "Book again, if you still need a slot.")
 
 
+def no_more_codes(most: int) -> Problem:
+    return Problem(409, "no-more-codes", "No more codes can be given", f"The booking has {most} already.")
+
+
+def too_many_wrong_codes() -> Problem:
+    """409: for as long as this booking runs; at the desk a code is taken all the same."""
+    return Problem(
+        409,
+        "too-many-wrong-codes",
+        "Too many wrong codes were tried",
+        "For this booking only an attendant takes one now.",
+    )
+
+
 def slot_closes(identifier: str) -> Problem:
     """409: it closes when it comes free, so nobody may keep it for longer than was said."""
     return Problem(

@@ -583,6 +583,13 @@ async def free_ids(connection: AsyncConnection, lot_id: int, class_filter: dict[
     return list((await connection.execute(statement)).scalars())
 
 
+async def set_codes(connection: AsyncConnection, booking: Reservation) -> bool:
+    """Whether the booking runs on the slot that it was seen on, and has these codes now."""
+    is_there = (RESERVATION.c.id == booking.id) & (RESERVATION.c.slot_id == booking.slot_id)
+    changed = await connection.execute(update(RESERVATION).where(is_there).values(codes=booking.codes))
+    return changed.rowcount == 1
+
+
 async def delete_outbox(connection: AsyncConnection, ids: list[int]) -> None:
     """Deletes these rows, without waiting for those that another transaction deletes at this moment."""
     if ids:

@@ -19,6 +19,7 @@ from app.core.errors import Problem
 from app.core.ids import new_id, sign_id
 from app.payments.tariffs.asked import asked
 from app.payments.tariffs.lines import Tariff
+from app.payments.tariffs.offers import all_offered
 from app.slots.layout import Wish
 from app.slots.models import State
 
@@ -186,8 +187,13 @@ async def _book(round_: Round, chosen: dict[int, Claim]) -> None:
         tariff = await round_.tariff_in_force(slot)
         if tariff is None:
             round_.outcomes[taking] = problems.no_tariff(slot.lot_code)
+            continue
+        values = _values(round_, taking, slot, tariff)
+        codes, wrong = all_offered(tariff, values["start_at"], slot.size, slot.premium, taking.request.codes)
+        if wrong:
+            round_.outcomes[taking] = problems.invalid(wrong)
         else:
-            bookings[slot_id] = (taking, slot, tariff, _values(round_, taking, slot, tariff))
+            bookings[slot_id] = (taking, slot, tariff, values | {"codes": codes})
     rows = [values for _, _, _, values in bookings.values()]
     inserted = await records.insert_reservations(round_.connection, rows)
     refused = [one for one in bookings.values() if one[3]["id"] not in inserted]
@@ -235,7 +241,6 @@ def _values(round_: Round, taking: Taking, slot: SlotRow, tariff: Tariff) -> dic
         "tariff_id": tariff.id,
         "size": slot.size,
         "premium": slot.premium,
-        "codes": [],
         "entity": _entity(taking, slot),
         "entity_given": as_given(request.entity),
         "exclusive": slot.lot_exclusive,

@@ -24,6 +24,12 @@ EXTENSIONS = Counter(
 ARRIVALS = Counter(
     "lotline_arrivals_total", "Check-ins by gates and drivers, by outcome", ["outcome"], registry=REGISTRY
 )
+CODES = Counter(
+    "lotline_codes_total",
+    "Codes of offers for bookings, by what became of them",
+    ["outcome"],
+    registry=REGISTRY,
+)
 HOLDS = Counter(
     "lotline_holds_total",
     "Slots that were to be held for a browser, by outcome",

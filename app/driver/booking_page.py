@@ -29,6 +29,7 @@ from app.driver.views import (
     BookingPage,
     BookingRow,
     CheckIn,
+    Codes,
     Ended,
     Extend,
     Extension,
@@ -40,9 +41,10 @@ from app.driver.views import (
 )
 from app.live.hub import Hub
 from app.payments import fees
-from app.payments.fees import dearer_from, fee_of_what_is_covered, lines_from_stored
+from app.payments.fees import Fee, dearer_from, fee_of_what_is_covered, lines_from_stored
 from app.payments.queries import tariff_of
 from app.payments.tariffs.lines import Tariff
+from app.payments.tariffs.offers import MOST_CODES, has_offers
 from app.slots.layout import LaidSlot, Layout
 from app.slots.projections import count
 
@@ -54,8 +56,13 @@ OPENS_PAGE = "It opens this page on another phone."
 EXTENSIONS = ((30, "30 min"), (60, "1 h"), (120, "2 h"), (240, "4 h"))
 
 
-async def booking_page(request: Request, notice: Notice | None = None) -> BookingPage:
-    """The page of the booking whose secret the path holds. A Problem (404) where it is not known."""
+async def booking_page(
+    request: Request, notice: Notice | None = None, typed: str = "", error: str = ""
+) -> BookingPage:
+    """The page of the booking whose secret the path holds. A Problem (404) where it is not known.
+
+    ``typed``: a code that was not taken, with the ``error`` that says why.
+    """
     found, tariff, now, layout = await _facts(request)
     facts = found.facts
     slot = layout.by_id[facts.slot_id]
@@ -89,6 +96,7 @@ async def booking_page(request: Request, notice: Notice | None = None) -> Bookin
         release=_release(running, tariff, now, token, settled) if running else None,
         extend=_extend(running, tariff, now, lot.time_zone, token) if running else None,
         check_in=_check_in(running, token) if running else None,
+        codes=_codes(running, tariff, token, typed, error) if running else None,
         pay=pay,
         payments=payments,
         notice=notice,
@@ -192,10 +200,12 @@ def _running(
         counts_down=waits,
         over=until is not None and now > until,
         warning=_warning(booked, now, time_zone),
+        lines=_lines(due) if booked.codes else (),
+        total=due.money.text(),
     )
 
 
-def _left(fee: fees.Fee, settled_minor: int) -> str:
+def _left(fee: Fee, settled_minor: int) -> str:
     """What of a fee is still to be paid."""
     return Money(max(0, fee.amount_minor - settled_minor), fee.currency).text()
 
@@ -256,7 +266,8 @@ def _check_in(booked: Reservation, token: str) -> CheckIn | None:
 
 def _release(booked: Reservation, tariff: Tariff, now: datetime, token: str, settled: int) -> Release:
     due = fee_of_what_is_covered(tariff, stay_of(booked, now))
-    asked = f"You pay {_left(due, settled)}." if due.amount_minor else "It costs nothing: it has not begun."
+    nothing = "It costs nothing." if now >= booked.start_at else "It costs nothing: it has not begun."
+    asked = f"You pay {_left(due, settled)}." if due.amount_minor else nothing
     if due.amount_minor and settled >= due.amount_minor:
         asked = "It is paid."
     return Release(
@@ -277,15 +288,28 @@ def _ended(booked: ReservationHistory, time_zone: str) -> Ended:
         duration=words.figures(lasted),
         amount=amount.text(),
         paid_text="What it cost" if booked.amount_minor else "Nothing to pay",
-        lines=tuple(
-            FeeLine(
-                line.rule[0].upper() + line.rule[1:],
-                f"{line.quantity} × {_unit_price(line, booked.currency)}",
-                Money(line.amount_minor, booked.currency).text(),
-            )
-            for line in lines_from_stored(booked.lines)
-        ),
+        lines=_lines(Fee(booked.amount_minor, booked.currency, lines_from_stored(booked.lines))),
     )
+
+
+def _lines(fee: Fee) -> tuple[FeeLine, ...]:
+    return tuple(
+        FeeLine(
+            line.rule[0].upper() + line.rule[1:],
+            # What is taken off is no number of prices.
+            f"{line.quantity} × {_unit_price(line, fee.currency)}" if line.amount_minor >= 0 else "",
+            Money(line.amount_minor, fee.currency).text(),
+        )
+        for line in fee.lines
+    )
+
+
+def _codes(booked: Reservation, tariff: Tariff, token: str, typed: str, error: str) -> Codes | None:
+    """Where no offer has a code there is none to ask for."""
+    if not has_offers(tariff):
+        return None
+    full = "" if len(booked.codes) < MOST_CODES else f"{MOST_CODES} codes are given, more can't be."
+    return Codes(f"/bookings/{token}/code", tuple(booked.codes), typed, error, full)
 
 
 def _ending_word(booked: ReservationHistory) -> str:

@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.websockets import WebSocket
 
 from app.accounts.access import cookie_name, reservation
+from app.bookings.codes import Giving, give_code
 from app.bookings.desk import Desk
 from app.bookings.forms import IdempotencyKey, ReserveRequest, form_key
 from app.bookings.giving_back import HELD_FOR
@@ -41,6 +42,7 @@ from app.payments.models import PaymentState
 from app.payments.paying import Cashier, Order, as_problem, pay
 from app.payments.problems import no_such_payment
 from app.payments.records import payments_of
+from app.payments.tariffs.offers import LONGEST_CODE
 from app.slots.layout import LaidSlot, Layout, Layouts
 from app.slots.models import State
 from app.slots.projections import MapProjection
@@ -297,6 +299,33 @@ async def check_in_booking(request: Request) -> Response:
     except Problem as problem:
         return await _booking_again(request, problem)
     return _go_to(request, f"/bookings/{request.path_params['token']}")
+
+
+async def give_code_to_booking(request: Request) -> Response:
+    """``POST /bookings/{token}/code``: gives an offer's code; repeated, it is given once."""
+    sent = await read_form(request)
+    typed = sent.get("code", "")
+    try:
+        given = await give_code(part(request, Desk), Giving(typed, reservation(request)))
+    except InvalidInput as wrong:
+        return await _code_again(request, typed, wrong.errors[0].message)
+    except Problem as problem:
+        if problem.type not in ("no-more-codes", "too-many-wrong-codes"):
+            return await _booking_again(request, problem)
+        return await _code_again(request, typed, f"{problem.title}. {problem.detail}", problem.status)
+    if not given.fresh:
+        notice = Notice(f"{given.code} is given already.", "It counts once.")
+        return page(
+            "driver/booking.html", await booking_page.booking_page(request, notice), headers=SECRET_PAGE
+        )
+    return _go_to(request, f"/bookings/{request.path_params['token']}")
+
+
+async def _code_again(request: Request, typed: str, why: str, status: int = 422) -> Response:
+    """The booking as it is now, with what was typed and why it was not taken."""
+    error = f"{why[0].upper()}{why[1:].rstrip('.')}."
+    shown = await booking_page.booking_page(request, typed=typed[:LONGEST_CODE], error=error)
+    return page("driver/booking.html", shown, status, headers=SECRET_PAGE)
 
 
 async def pay_booking(request: Request) -> Response:

@@ -287,7 +287,7 @@ class Running:
 
     `elapsed` is ((figure, unit), …), such as (("1", "h"), ("12", "min")); `elapsed_s` lets the page count on
     by itself, or down to the start where `counts_down`. `next_*` and the bar's texts may be empty: no further
-    step, no booked end.
+    step, no booked end. `lines` and their `total` stand there once a code has changed the price.
     """
 
     refresh_url: str
@@ -305,6 +305,8 @@ class Running:
     over: bool = False
     counts_down: bool = False
     warning: Notice | None = None
+    lines: tuple[FeeLine, ...] = ()
+    total: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,6 +369,23 @@ class Pay:
     before: str = ""
     desk: str = "Pay at the desk."
     may_leave: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """Codes of offers: those that were given, and the form that takes another one.
+
+    `error` stands at the field, with `typed` as it was sent. `full` says why no more is taken, empty where
+    one is.
+    """
+
+    action_url: str
+    given: tuple[str, ...] = ()
+    typed: str = ""
+    error: str = ""
+    full: str = ""
+    summary: str = "Have a code?"
+    button: str = "Use it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -491,6 +510,7 @@ class BookingPage:
     booked_text: str = ""
     extend: Extend | None = None
     check_in: CheckIn | None = None
+    codes: Codes | None = None
     pay: Pay | None = None
     payments: tuple[PaymentRow, ...] = ()
     notice: Notice | None = None

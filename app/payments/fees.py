@@ -5,18 +5,18 @@ time costs (:mod:`~app.payments.tariffs.charging`), then the most that windows, 
 then the minimum, then offers. Amounts are exact until the end; there a fraction of a minor unit is dropped.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from app.core.money import Money
 from app.payments.tariffs.charging import Charge, Charging, Times, length_text
+from app.payments.tariffs.limits import Limit
 from app.payments.tariffs.lines import (
     FlatRate,
     Holding,
-    Maximum,
     Offer,
     Overstay,
     PerIncrement,
@@ -29,8 +29,6 @@ from app.payments.tariffs.wall_clock import SECOND_US, as_us
 
 _BASIS_POINTS = 10_000
 _NEVER_US = 1 << 62
-# In this order nothing is charged by two of these for the same time.
-_MAXIMUM_PER = ("window", "day", "period")
 
 
 @dataclass(frozen=True)
@@ -125,11 +123,12 @@ def _reckoned(plan: Plan, stay: Stay) -> tuple[Fee, list[str]]:
     charged = charging.walk()
     sums = _Sums(plan.unit)
     if charged.free_used_us:
-        sums.add("free", FeeLine("free time", 1, length_text(-(-charged.free_used_us // SECOND_US)), 0), 0)
-    for key, charge in _by_rule(charged.charges).items():
-        sums.add(key, _line(charge), charge.amount)
-    for told, taken in _above_maxima(plan, times, charged.charges):
-        sums.add(None, told, -taken)
+        sums.add(FeeLine("free time", 1, length_text(-(-charged.free_used_us // SECOND_US)), 0), 0)
+    for charge in charged.charges:
+        sums.add(_line(charge), charge.amount)
+    for limit in charged.limits.all:
+        if limit.reached:
+            sums.add(_limited(limit), -limit.taken)
     _lift_to_minimum(plan, sums)
     _take_offers_off(plan, offers, sums)
     return Fee(sums.rounded_minor, plan.tariff.currency, sums.lines()), charged.uncovered
@@ -157,17 +156,12 @@ class _Sums:
 
     def __init__(self, unit: int) -> None:
         self._unit = unit
-        self._by_rule: dict[Any, tuple[FeeLine, int]] = {}
+        self._added: list[tuple[FeeLine, int]] = []
         self.total = 0
 
-    def add(self, key: Any, line: FeeLine, amount: int) -> None:
+    def add(self, line: FeeLine, amount: int) -> None:
         self.total += amount
-        key = len(self._by_rule) if key is None else key
-        before = self._by_rule.get(key)
-        if before is not None:
-            line = FeeLine(line.rule, before[0].quantity + line.quantity, line.unit, 0)
-            amount += before[1]
-        self._by_rule[key] = (line, amount)
+        self._added.append((line, amount))
 
     @property
     def rounded_minor(self) -> int:
@@ -176,27 +170,13 @@ class _Sums:
     def lines(self) -> tuple[FeeLine, ...]:
         """Each rounded so that together they are the rounded sum."""
         lines, before = [], 0
-        for line, amount in self._by_rule.values():
+        for line, amount in self._added:
             after = before + amount
             rounded = after // self._unit - before // self._unit
             # A share is one, of whatever number of prices it is.
             lines.append(FeeLine(line.rule, max(1, line.quantity), line.unit, rounded))
             before = after
         return tuple(lines)
-
-
-def _by_rule(charges: Sequence[Charge]) -> dict[tuple[int, int], Charge]:
-    """One charge for all of one rule, in the order in which they come up."""
-    found: dict[tuple[int, int], Charge] = {}
-    for one in charges:
-        key = (id(one.line), one.tier)
-        known = found.get(key)
-        if known is None:
-            found[key] = replace(one)
-        else:
-            known.quantity += one.quantity
-            known.amount += one.amount
-    return found
 
 
 def _line(charge: Charge) -> FeeLine:
@@ -226,83 +206,18 @@ def _rule(line: Any, what: str) -> str:
     return f"{line.name}, {what}" if line.name else what
 
 
-def _above_maxima(plan: Plan, times: Times, charges: Sequence[Charge]) -> list[tuple[FeeLine, int]]:
-    """What is taken off since it is more than a window, a day or a period may cost; the narrowest first."""
-    left = [charge.amount for charge in charges]
-    taken = []
-    for number, flat in plan.flats:
-        keys = [_flat_key(charge, number) for charge in charges]
-        taken.append(_at_most(flat.price_minor * plan.unit, keys, left))
-    told = [FeeLine(_rule(flat, "at most the flat rate"), 0, "time", 0) for _, flat in plan.flats]
-    for per in _MAXIMUM_PER:
-        for number, line in plan.maxima:
-            if line.per == per:
-                key = _KEYS[per]
-                keys = [
-                    None if charge.stretch is None else key(charge, number, line, times) for charge in charges
-                ]
-                taken.append(_at_most(line.amount_minor * plan.unit, keys, left))
-                unit = length_text(line.period_s) if per == "period" else per
-                told.append(FeeLine(_rule(line, f"at most per {per}"), 0, unit, 0))
-    return [
-        (FeeLine(line.rule, times_, line.unit, 0), amount)
-        for line, (times_, amount) in zip(told, taken, strict=True)
-        if times_
-    ]
-
-
-def _at_most(most: int, keys: Sequence[Any], left: list[int]) -> tuple[int, int]:
-    """Takes from ``left`` what is more than that for a key, the later first; for how many keys, how much."""
-    sums: dict[Any, int] = {}
-    reached: set[Any] = set()
-    taken = 0
-    for index, key in enumerate(keys):
-        if key is None:
-            continue
-        room = most - sums.get(key, 0)
-        if left[index] > room:
-            taken += left[index] - room
-            left[index] = room
-            reached.add(key)
-        sums[key] = sums.get(key, 0) + left[index]
-    return len(reached), taken
-
-
-def _flat_key(charge: Charge, number: int) -> Any:
-    if charge.stretch is None or charge.stretch.band.flat is None:
-        return None
-    flat = charge.stretch.band.flat
-    return flat.occurrence(charge.stretch.day) if flat.number == number else None
-
-
-def _window_key(charge: Charge, number: int, line: Maximum, times: Times) -> Any:
-    assert charge.stretch is not None
-    for held in charge.stretch.band.maxima:
-        if held.number == number:
-            return held.occurrence(charge.stretch.day)
-    return None
-
-
-def _day_key(charge: Charge, number: int, line: Maximum, times: Times) -> Any:
-    assert charge.stretch is not None
-    return charge.stretch.day
-
-
-def _period_key(charge: Charge, number: int, line: Maximum, times: Times) -> Any:
-    return (charge.begins_us - times.begins_us) // (line.period_s * SECOND_US)
-
-
-_KEYS: dict[str, Callable[[Charge, int, Maximum, Times], Any]] = {
-    "window": _window_key,
-    "day": _day_key,
-    "period": _period_key,
-}
+def _limited(limit: Limit) -> FeeLine:
+    line = limit.line
+    if isinstance(line, FlatRate):
+        return FeeLine(_rule(line, "at most the flat rate"), limit.reached, "time", 0)
+    unit = length_text(line.period_s) if line.per == "period" else line.per
+    return FeeLine(_rule(line, f"at most per {line.per}"), limit.reached, unit, 0)
 
 
 def _lift_to_minimum(plan: Plan, sums: _Sums) -> None:
     least = plan.minimum_minor * plan.unit
     if 0 < sums.total < least:
-        sums.add(None, FeeLine("at least", 1, "stay", 0), least - sums.total)
+        sums.add(FeeLine("at least", 1, "stay", 0), least - sums.total)
 
 
 def _take_offers_off(plan: Plan, offers: Sequence[Offer], sums: _Sums) -> None:
@@ -313,7 +228,7 @@ def _take_offers_off(plan: Plan, offers: Sequence[Offer], sums: _Sums) -> None:
             -(-sums.total * offer.percent_bp // _BASIS_POINTS) + offer.amount_minor * plan.unit,
         )
         if off > 0:
-            sums.add(None, FeeLine(_rule(offer, f"offer {offer.code}"), 1, "stay", 0), -off)
+            sums.add(FeeLine(_rule(offer, f"offer {offer.code}"), 1, "stay", 0), -off)
 
 
 _LOOKED_AHEAD = timedelta(days=8)

@@ -1,11 +1,27 @@
-"""A driver pays by card, in a real browser: declined, then paid; asked by the bank; also without a script."""
+"""A driver pays by card, in a real browser: declined, then paid; asked by the bank; also without a script.
+
+And pays less with a code, given on the page or at the desk.
+"""
+
+import json
+from itertools import count
 
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.e2e.rest import Rest
+from app.launch import tasks
+from tests.e2e.installation import Installation
+from tests.e2e.rest import Rest, new_plate
+from tests.e2e.test_every_page import ALL_RULES, OVERFLOW, violations
 from tests.e2e.test_stay import book
 from tests.e2e.visitors import DESK, PHONE, Visitors
+
+_lots = count(1)
+OFFERS = [
+    {"kind": "per-increment", "price_minor": 200, "increment_s": 1800, "per_s": 1800},
+    {"kind": "offer", "code": "CINEMA", "percent_bp": 2500},
+    {"kind": "offer", "code": "SHOP", "amount_minor": 100},
+]
 
 
 async def choose(page: Page, card: str) -> None:
@@ -71,3 +87,65 @@ async def test_who_presses_twice_pays_once(visitors: Visitors, rest: Rest) -> No
         await one.click("#pay-stay")
         await expect(one.locator(".payments-list li")).to_have_count(1)
     await rest.unreserve(slot, plate)
+
+
+async def lot_with_offers(rest: Rest, lotline: Installation) -> str:
+    """The code of a lot that no other test uses, with offers that have codes."""
+    lot = f"offers-{next(_lots)}"
+    for number in (1, 2):
+        await rest.put(identifier=f"{lot}-S{number}", lot=lot, area="A", name=f"S{number}")
+    await tasks.set_tariff(lotline.settings, lot, None, json.dumps(OFFERS), None)
+    return lot
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with a script", "without"])
+async def test_a_code_is_refused_in_place_then_another_one_takes_its_share_off(
+    visitors: Visitors, rest: Rest, lotline: Installation, script: bool
+) -> None:
+    visitors.expected = {422}
+    lot, plate = await lot_with_offers(rest, lotline), new_plate()
+    booked = await rest.reserve(f"{lot}-S1", plate)
+    page = await visitors.new(PHONE, java_script_enabled=script)
+    await page.goto(booked["_links"]["booking"])
+    await expect(page.locator("#pay-leave")).to_have_text("Pay €2.00 and leave")
+    await page.click("#codes-ask")
+    await page.fill("#code", "theatre")
+    await page.press("#code", "Enter")
+    await expect(page.locator("#code-note")).to_have_text("“theatre” is no code of an offer here.")
+    await expect(page.locator("#code")).to_have_value("theatre")
+    await expect(page.locator("#code")).to_be_focused()
+    if script:
+        assert await violations(page, ALL_RULES) == []
+        assert await page.evaluate(OVERFLOW) == []
+    await page.fill("#code", "cinema")
+    await page.click("#code-button")
+    await expect(page.locator(".codes-given")).to_contain_text("CINEMA")
+    await expect(page.locator("#running .fee-lines")).to_contain_text("Offer CINEMA")
+    await expect(page.locator("#pay-leave")).to_have_text("Pay €1.50 and leave")
+    if script:
+        assert await violations(page, ALL_RULES) == []
+        assert await page.evaluate(OVERFLOW) == []
+    await rest.unreserve(f"{lot}-S1", plate)
+
+
+async def test_a_stay_is_validated_at_the_desk_by_keys_alone(
+    visitors: Visitors, rest: Rest, lotline: Installation
+) -> None:
+    visitors.expected = {422}
+    lot, plate = await lot_with_offers(rest, lotline), new_plate()
+    await rest.reserve(f"{lot}-S1", plate)
+    page = await visitors.new(DESK)
+    await page.goto(await lotline.sign_in_link())
+    await page.goto(f"/attendant/lots/{lot}/slots/S1")
+    await expect(page.locator(".owes")).to_contain_text("€2.00")
+    await page.keyboard.press("v")
+    await expect(page.locator("#validate-code")).to_be_focused()
+    await page.keyboard.type("shops")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#validate-code-note")).to_have_text("“shops” is no code of an offer here.")
+    await expect(page.locator("#validate-code")).to_be_focused()
+    await page.keyboard.press("Backspace")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".slot-card .banner")).to_contain_text("Validated with SHOP.")
+    await expect(page.locator(".owes")).to_contain_text("€1.00")
+    await rest.unreserve(f"{lot}-S1", plate)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.payments.tariffs.lines import Free, NoParking, Overstay, PerIncrement, Surcharge, Tiers
+from app.payments.tariffs.limits import Limits
+from app.payments.tariffs.lines import Free, NoParking, PerIncrement, Surcharge, Tiers
 from app.payments.tariffs.plan import Held, Occurrence, Plan, Stretch
 from app.payments.tariffs.wall_clock import SECOND_US, clock_text
 
@@ -13,23 +14,22 @@ _NEVER_US = 1 << 62
 
 @dataclass(slots=True)
 class Charge:
-    """So many of one price that began in one stretch. ``amount`` is in the plan's units.
-
-    ``tier`` counts the tiers of a line from 0. What has no ``stretch`` is below no maximum.
-    """
+    """All of one price in a stay; ``amount`` is in the plan's units, ``tier`` counts tiers from 0."""
 
     line: Any
     tier: int
     quantity: int
     amount: int
-    begins_us: int
-    stretch: Stretch | None
 
 
 @dataclass(slots=True)
 class Charged:
-    """What a stay comes to before anything is taken off; ``uncovered``: why a part of it has no price."""
+    """What a stay comes to, before its limits take off what is above them.
 
+    ``charges`` are in the order in which they come up. ``uncovered``: why a part of the stay has no price.
+    """
+
+    limits: Limits
     charges: list[Charge] = field(default_factory=list)
     uncovered: list[str] = field(default_factory=list)
     free_used_us: int = 0
@@ -59,13 +59,13 @@ class Charging:
         self._in_tiers_us: dict[int, int] = {}
         self._stood_us: dict[Occurrence, int] = {}
         self._once: set[Occurrence] = set()
-        self._periods_us = sorted(
-            {line.period_s * SECOND_US for _, line in plan.maxima if line.per == "period"}
-        )
-        self.charged = Charged()
+        self._periods_us = [line.period_s * SECOND_US for _, line in plan.maxima if line.per == "period"]
+        self._period_ends_us = times.begins_us
+        self._by_rule: dict[tuple[int, int], Charge] = {}
+        self.charged = Charged(Limits(plan, times.begins_us))
 
     def walk(self) -> Charged:
-        """Every charge of the stay, in the order in which they begin."""
+        """What the whole stay comes to."""
         times, plan = self._times, self._plan
         from_us = times.begins_us
         if plan.holding is not None:
@@ -91,12 +91,15 @@ class Charging:
             return
         key = held.occurrence(stretch.day)
         stood_us = self._stood_us.get(key, 0)
-        most_us = held.line.lasts_s * SECOND_US
         self._stood_us[key] = stood_us + stretch.ends_us - stretch.begins_us
-        limit_us = stretch.begins_us + max(0, most_us - stood_us)
-        over_us = stretch.begins_us + max(0, most_us + self._plan.end_grace_us - stood_us)
-        if stretch.begins_us < limit_us:
-            self._priced(_cut(stretch, stretch.begins_us, min(limit_us, stretch.ends_us)))
+        left_us = held.line.lasts_s * SECOND_US - stood_us
+        limit_us = stretch.begins_us + left_us
+        if stretch.ends_us <= limit_us:
+            self._priced(stretch)
+            return
+        if left_us > 0:
+            self._priced(_cut(stretch, stretch.begins_us, limit_us))
+        over_us = max(stretch.begins_us, limit_us + self._plan.end_grace_us)
         if over_us < stretch.ends_us:
             beyond = _cut(stretch, over_us, stretch.ends_us)
             if self._plan.overstay is not None:
@@ -142,13 +145,13 @@ class Charging:
     ) -> int:
         """Increments that begin up to ``ends_us`` or to the end of a period; returns until when they last."""
         step_us = increment_s * SECOND_US
-        if self._periods_us and not isinstance(line, Overstay):
-            ends_us = min(ends_us, self._period_ends_us(begins_us))
-        number = -((begins_us - ends_us) // step_us)
-        self.charged.charges.append(Charge(line, tier, number, number * each, begins_us, stretch))
         if stretch is not None:
-            for held in stretch.band.surcharges:
-                self._surcharge(held, number * each, begins_us, stretch)
+            if begins_us >= self._period_ends_us:
+                self._period_ends_us = self._end_of_period_us(begins_us)
+            if ends_us > self._period_ends_us:
+                ends_us = self._period_ends_us
+        number = -((begins_us - ends_us) // step_us)
+        self._charge(line, tier, number, number * each, begins_us, stretch)
         self._paid_until_us = begins_us + number * step_us
         return self._paid_until_us
 
@@ -182,20 +185,38 @@ class Charging:
         if key in self._once or begins_us >= stretch.ends_us:
             return
         self._once.add(key)
-        amount = held.line.price_minor * self._plan.unit
-        self.charged.charges.append(Charge(held.line, 0, 1, amount, begins_us, stretch))
-        for one in stretch.band.surcharges:
-            self._surcharge(one, amount, begins_us, stretch)
+        self._charge(held.line, 0, 1, held.line.price_minor * self._plan.unit, begins_us, stretch)
 
-    def _surcharge(self, held: Held, amount: int, begins_us: int, stretch: Stretch) -> None:
+    def _charge(
+        self, line: Any, tier: int, quantity: int, amount: int, begins_us: int, stretch: Stretch | None
+    ) -> None:
+        """Adds something that begins at one instant; what has no ``stretch`` is below no limit."""
+        self._add(line, tier, quantity, amount)
+        if stretch is None:
+            return
+        with_surcharges = amount
+        for held in stretch.band.surcharges:
+            with_surcharges += self._surcharge(held, amount, stretch.day)
+        self.charged.limits.take_off(with_surcharges, begins_us, stretch)
+
+    def _surcharge(self, held: Held, amount: int, day: int) -> int:
         line: Surcharge = held.line
         added = amount * line.percent_bp // _BASIS_POINTS
-        if line.amount_minor and (key := held.occurrence(stretch.day)) not in self._once:
+        if line.amount_minor and (key := held.occurrence(day)) not in self._once:
             self._once.add(key)
             added += line.amount_minor * self._plan.unit
         if added:
-            number = 1 if line.amount_minor else 0
-            self.charged.charges.append(Charge(line, 0, number, added, begins_us, stretch))
+            self._add(line, 0, 1 if line.amount_minor else 0, added)
+        return added
+
+    def _add(self, line: Any, tier: int, quantity: int, amount: int) -> None:
+        key = (id(line), tier)
+        known = self._by_rule.get(key)
+        if known is None:
+            known = self._by_rule[key] = Charge(line, tier, 0, 0)
+            self.charged.charges.append(known)
+        known.quantity += quantity
+        known.amount += amount
 
     def _no_parking(self, held: Held, stretch: Stretch) -> None:
         key = held.occurrence(stretch.day)
@@ -214,11 +235,11 @@ class Charging:
             begins_us += free_us
         return begins_us
 
-    def _period_ends_us(self, begins_us: int) -> int:
+    def _end_of_period_us(self, begins_us: int) -> int:
+        """When the first of the periods that have a maximum ends."""
         first_us = self._times.begins_us
-        return min(
-            first_us + ((begins_us - first_us) // period_us + 1) * period_us for period_us in self._periods_us
-        )
+        ends_us = [first_us + ((begins_us - first_us) // one + 1) * one for one in self._periods_us]
+        return min(ends_us, default=_NEVER_US)
 
     def _uncovered(self, why: str) -> None:
         if why not in self.charged.uncovered:

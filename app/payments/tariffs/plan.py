@@ -54,7 +54,10 @@ class Held:
 
 @dataclass(frozen=True)
 class Band:
-    """A stretch of a weekday, from and to so many seconds after local midnight, and what holds in it."""
+    """A stretch of a weekday, from and to so many seconds after local midnight, and what holds in it.
+
+    ``limits``: the flat rate, then the maxima of windows.
+    """
 
     from_s: int
     to_s: int
@@ -62,10 +65,10 @@ class Band:
     flat: Held | None
     longest: Held | None
     surcharges: tuple[Held, ...]
-    maxima: tuple[Held, ...]
+    limits: tuple[Held, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Stretch:
     """A part of a stay that lies in one band, in microseconds."""
 
@@ -103,29 +106,22 @@ class Plan:
         if ends_us <= begins_us:
             return
         day = day_of(self.zone, begins_us)
-        weekday = (day - 1) % 7
         day_us = day_begins_us(self.zone, day)
-        while day_us < ends_us:
+        while True:
             next_us = day_begins_us(self.zone, day + 1)
             is_plain = next_us - day_us == DAY_US
-            for band in self.week[weekday]:
+            for band in self.week[(day - 1) % 7]:
                 to_us = (
                     day_us + band.to_s * SECOND_US if is_plain else self._until_us(day, band.to_s, next_us)
                 )
                 if to_us <= begins_us:
                     continue
-                from_us = (
-                    day_us + band.from_s * SECOND_US
-                    if is_plain
-                    else self._until_us(day, band.from_s, next_us)
-                )
-                if from_us >= ends_us:
+                if to_us >= ends_us:
+                    yield Stretch(day, begins_us, ends_us, band)
                     return
-                if from_us < begins_us:
-                    from_us = begins_us
-                if from_us < to_us:
-                    yield Stretch(day, from_us, min(to_us, ends_us), band)
-            day, day_us, weekday = day + 1, next_us, (weekday + 1) % 7
+                yield Stretch(day, begins_us, to_us, band)
+                begins_us = to_us
+            day, day_us = day + 1, next_us
 
     def is_in_window(self, line: Line, us: int) -> bool:
         """Whether an instant lies in one of the line's windows."""
@@ -224,7 +220,10 @@ def _band(lines: Sequence[Line], weekday: int, from_s: int, to_s: int) -> Band:
         flat,
         longest[0] if longest else None,
         tuple(one for one in held if isinstance(one.line, Surcharge)),
-        tuple(one for one in held if isinstance(one.line, Maximum) and one.line.per == "window"),
+        (
+            *flats[:1],
+            *(one for one in held if isinstance(one.line, Maximum) and one.line.per == "window"),
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from app.audit.models import AuditEntry
 from app.audit.trail import seal, verify
 from app.bookings.bills import read_bill
+from app.bookings.codes import Giving, give_code
 from app.bookings.desk import Desk
 from app.bookings.forms import ReserveRequest
 from app.bookings.reserve import reserve
@@ -27,6 +28,8 @@ from app.payments.models import Payment, PaymentState, RefundState
 from app.payments.paying import Cashier, Order, pay, quote_for
 from app.payments.providers.desk import Desk as Till
 from app.payments.refunding import give_back
+from app.payments.service import first_lines, set_tariff
+from app.payments.tariffs.lines import Offer
 from tests.integration.lots import lot_plan, open_lot
 
 Timed = tuple[Desk, FixedClock]
@@ -156,6 +159,28 @@ async def test_a_quote_of_a_booking_that_has_ended_for_less_is_not_taken(timed: 
     assert (await release(desk, reservation)).fee.amount_minor == 100
     assert await refusal(pay(cashier, signed, CASH)) == "stale-quote"
     assert (await pay(cashier, await quote_of(cashier, reservation), CASH)).amount_minor == 100
+
+
+async def test_a_quote_of_before_a_code_asks_too_much_and_is_not_taken(timed: Timed) -> None:
+    desk, clock = timed
+    lot = await open_lot(desk, lot_plan(slots=1))
+    half = Offer(code="HALF", percent_bp=5_000)
+    lines = (*first_lines("EUR"), half, Offer(code="ALL", percent_bp=10_000))
+    async with desk.transaction() as connection:
+        now = await desk.database.now(connection)
+        await set_tariff(connection, lot.id or 0, None, "EUR", "Europe/Berlin", lines, now, now)
+    booking = (await reserve(desk, ReserveRequest("A 1", lot="here"))).reservation
+    cashier = cashier_at(desk)
+    clock.advance(20 * MINUTE)
+    before = await quote_of(cashier, booking)
+    await give_code(desk, Giving("half", booking))
+    with pytest.raises(Problem) as refused:
+        await pay(cashier, before, CASH)
+    assert refused.value.type == "stale-quote"
+    assert refused.value.extra["amountMinor"] == 50
+    await give_code(desk, Giving("all", booking))
+    assert await refusal(pay(cashier, refused.value.extra["quote"], CASH)) == "nothing-due"
+    assert await paid_of(cashier, booking) == []
 
 
 async def test_nothing_but_what_was_signed_here_is_a_quote(timed: Timed) -> None:

@@ -174,6 +174,18 @@ BOOKINGS = {
         BOOKING, running=replace(RUNNING, warning=views.Notice("Ends in 9 min.", "Stay longer.", "stale"))
     ),
     "ended": replace(BOOKING, running=None, release=None, extend=None, check_in=None, ended=ENDED),
+    "codes are taken": replace(BOOKING, codes=views.Codes("/bookings/token/code")),
+    "codes are given": replace(
+        BOOKING,
+        running=replace(RUNNING, lines=ENDED.lines, total="$3.00"),
+        codes=views.Codes("/bookings/token/code", ("CINEMA", "DESK")),
+    ),
+    "a wrong code": replace(
+        BOOKING, codes=views.Codes("/bookings/token/code", (), "THEATRE", "“THEATRE” is no code.")
+    ),
+    "no more codes": replace(
+        BOOKING, codes=views.Codes("/bookings/token/code", ("CINEMA",), full="10 codes are given.")
+    ),
     "live": replace(BOOKING, feed_url="/ws/lots/riverside"),
 }
 BOOKING_ROW = views.BookingRow(
