@@ -70,6 +70,7 @@ async def publish(connection: AsyncConnection, asked: Publication, now: datetime
         valid_from,
         now,
         asked.by,
+        after=number,
     )
     await note(
         connection,

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
+    String,
     Text,
     UniqueConstraint,
     text,
@@ -87,7 +88,10 @@ class Payment(SQLModel, table=True):
     charge: str = Field(default="", max_length=120, description="the provider's own name for it")
     state: str = Field(default=PaymentState.PENDING, max_length=16)
     reason: str = Field(default="", max_length=200, description="why it was declined, for the payer")
-    next_url: str = Field(default="", max_length=2000)
+    # The address of a provider's own page is long. SQLite holds any length, whatever its schema says.
+    next_url: str = Field(
+        default="", sa_column=Column(String(500).with_variant(Text(), "postgresql"), nullable=False)
+    )
     return_url: str = Field(default="", max_length=500, description="where its payer comes back to")
     bill: str = Field(sa_column=Column(Text, nullable=False))
     by: str = Field(default="", max_length=120, description="the attendant who took it")

@@ -54,16 +54,20 @@ async def set_tariff(
     valid_from: datetime,
     now: datetime,
     created_by: str = "",
+    after: int | None = None,
 ) -> int:
     """A new version of a lot's or an area's tariff; returns its number. What runs keeps the one it has.
 
-    The lines are those of :func:`~app.payments.tariffs.documents.read`. Where two come at once, SQL refuses
-    the later one (a unique index), which may be tried again.
+    The lines are those of :func:`~app.payments.tariffs.documents.read`. ``after``: the newest version that
+    the caller has looked at, 0 for none. Where two come at once, SQL refuses the later one (a unique index),
+    which may be tried again.
     """
     is_its = (TARIFF.c.lot_id == lot_id) & (
         TARIFF.c.area_id.is_(None) if area_id is None else TARIFF.c.area_id == area_id
     )
-    version = (await connection.execute(select(func.max(TARIFF.c.version)).where(is_its))).scalar() or 0
+    version = after
+    if version is None:
+        version = (await connection.execute(select(func.max(TARIFF.c.version)).where(is_its))).scalar() or 0
     values = {
         "lot_id": lot_id,
         "area_id": area_id,

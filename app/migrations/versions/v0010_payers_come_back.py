@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0012"
+revision = "0010"
 down_revision = "0009"
 branch_labels = None
 depends_on = None
@@ -15,7 +15,7 @@ def upgrade() -> None:
     )
     if op.get_context().dialect.name != "sqlite":
         # The address of a provider's own page is long; SQLite holds any length as it is.
-        op.alter_column("payment", "next_url", type_=sa.String(length=2000))
+        op.alter_column("payment", "next_url", type_=sa.Text())
 
 
 def downgrade() -> None:
