@@ -64,6 +64,7 @@ async def closing_page(
         operator=account(request).name,
         lot=asked.lot.code if asked.lot else "",
         day=asked.day.isoformat() if asked.day else "",
+        typed_day=asked.day.isoformat() if asked.day and asked.day != asked.today else "",
         lots=tuple(views.Option(one.code, one.name) for one in asked.lots),
         errors=asked.errors,
         previous_url=_beside(asked, -1),

@@ -247,11 +247,15 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class ClosingPage:
-    """``operator/closing.html``: the sheet, or (``said``, ``advice``) why there is none."""
+    """``operator/closing.html``: the sheet, or (``said``, ``advice``) why there is none.
+
+    ``typed_day`` is empty for today: it is another day where another lot is chosen.
+    """
 
     operator: str
     lot: str
     day: str
+    typed_day: str
     lots: tuple[Option, ...]
     errors: Mapping[str, str]
     previous_url: str = ""
