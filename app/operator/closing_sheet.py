@@ -12,7 +12,7 @@ from app.core.money import Money
 from app.operator import money_views as views
 from app.operator.payments_page import payment_row
 from app.payments import closing, wording
-from app.payments.daybook import CASH, Check, DayBook, Sum
+from app.payments.daybook import CASH, MOST_NAMED, Check, DayBook, Sum
 from app.payments.models import DayClosing, Payment, Refund
 from app.slots.models import Lot
 
@@ -54,8 +54,14 @@ def sheet(request: Request, books: Books, *, runs: bool) -> views.Sheet:
         seen=book.seen,
         closed=_closed(books),
         since=tuple(_since(one) for one in closing.posted_since(books.closed, book)) if books.closed else (),
+        pending_said=_cut_short(book),
         runs=runs,
     )
+
+
+def _cut_short(book: DayBook) -> str:
+    is_cut = MOST_NAMED in (len(book.pending), len(book.returning))
+    return f"The oldest {MOST_NAMED} of a kind are shown." if is_cut else ""
 
 
 def with_typed(

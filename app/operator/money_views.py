@@ -225,7 +225,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A lot's day. ``closed`` says who closed it and when; ``since`` what was posted after that."""
+    """A lot's day. ``closed`` says who closed it and when; ``since`` what was posted after that.
+
+    ``pending_said``: that not all of what is under way is shown.
+    """
 
     lot: str
     day: str
@@ -242,6 +245,7 @@ class Sheet:
     seen: str
     closed: str = ""
     since: tuple[str, ...] = ()
+    pending_said: str = ""
     runs: bool = False
 
 

@@ -318,26 +318,26 @@ async def test_nothing_is_begun_that_its_provider_can_not_do(operator: AsyncClie
 async def test_what_was_paid_beyond_the_fee_is_said_and_not_given_back_by_itself(
     operator: AsyncClient,
 ) -> None:
-    """Left within the hour that was paid for, at a tariff that charges for what took place."""
-    payment = await paid(operator)
+    """Paid when the next half hour was about to begin, and left before it did."""
+    booked = await operator.post(RESERVE, json={"entityIdentifier": "A 1", "slot": "s0"})
+    operator.clock.advance(timedelta(minutes=29, seconds=30))  # type: ignore[attr-defined]
+    cashier = cashier_of(operator)
+    _, signed = await quote_for(cashier, booked.json()["reservation"])
+    payment = await pay(cashier, signed, CARD)
+    assert payment.amount_minor == 200
     assert "too much was paid" not in (await operator.get(f"{PAYMENTS}/{payment.id}")).text
-    await operator.post(UNRESERVE, json={"entityIdentifier": "A 1", "slot": "s0"})
-    assert "too much was paid" not in (await operator.get(f"{PAYMENTS}/{payment.id}")).text
-    # Somebody pays once more for what is paid: a payment that came in late does.
-    late = payment.model_dump() | {
-        "id": payment_id(payment.reservation_id, 2),
-        "ordinal": 2,
-        "amount_minor": 150,
-    }
-    async with cashier_of(operator).database.unit_of_work() as connection:
-        await connection.execute(insert(records.PAYMENT).values(**late))
+    ended = await operator.post(UNRESERVE, json={"entityIdentifier": "A 1", "slot": "s0"})
+    assert ended.json()["amountMinor"] == 100
     shown = await operator.get(f"{PAYMENTS}/{payment.id}")
-    assert "€1.50 too much was paid." in words_of(shown)
+    assert "€1.00 too much was paid." in words_of(shown)
     link = re.search(r'href="([^"]*)" id="fill-surplus"', shown.text)
     assert link is not None
     filled = form_of(await operator.get(html.unescape(link[1])), "refund")
-    assert (filled["amount"], filled["reason"]) == ("1.50", "Too much was paid")
+    assert (filled["amount"], filled["reason"]) == ("1.00", "Too much was paid")
     assert await refunds_of(operator, payment) == []
+    await refund(operator, payment, **filled | {"step": "give"})
+    assert await refunds_of(operator, payment) == [(100, "done", "Ines")]
+    assert "too much was paid" not in (await operator.get(f"{PAYMENTS}/{payment.id}")).text
 
 
 # What the desk has to give back

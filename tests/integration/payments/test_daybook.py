@@ -15,10 +15,10 @@ from app.core.clock import FixedClock
 from app.core.days import day_span
 from app.core.db import Database
 from app.core.errors import Problem
-from app.payments import records
+from app.payments import closing, records
 from app.payments.closing import Closing, close_day, closed, posted_since
 from app.payments.daybook import DayBook, Sum, day_book
-from app.payments.models import PaymentState, RefundState
+from app.payments.models import DayClosing, PaymentState, RefundState
 from tests.integration.payments.made_up import Books
 
 # The clock is put back in this night: the day has 25 hours.
@@ -45,9 +45,9 @@ def order(book: DayBook, by: str = "Ines", counted: int = 0, **changes: object) 
     return replace(Closing(7, DAY, BEGIN, END, "EUR", {"EUR": counted}, book.seen, by), **changes)  # type: ignore[arg-type]
 
 
-async def close(books: Books, closing: Closing) -> None:
+async def close(books: Books, asked: Closing) -> None:
     async with books.database.unit_of_work() as connection:
-        await close_day(connection, closing, await books.database.now(connection))
+        await close_day(connection, asked, await books.database.now(connection))
 
 
 async def test_a_day_of_25_hours_has_what_was_paid_in_them_and_nothing_else(books: Books) -> None:
@@ -152,6 +152,27 @@ async def test_of_many_who_close_a_day_at_once_one_does(books: Books) -> None:
     many = [close(books, order(book, by=f"N{number}", counted=number)) for number in range(6)]
     told = await asyncio.gather(*many, return_exceptions=True)
     assert sorted(getattr(one, "type", "") for one in told) == [""] + ["closed-already"] * 5
+    async with books.database.look() as connection:
+        assert len(await closed(connection, 7, DAY)) == 1
+
+
+async def test_who_does_not_look_whether_a_day_is_closed_is_stopped_by_the_table(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the test above: without the look, and its lock, others would be told nothing else."""
+
+    async def sees_none(*_: object) -> list[DayClosing]:
+        return []
+
+    async def locks_nothing(*_: object) -> None:
+        return None
+
+    book = await read(books)
+    monkeypatch.setattr(closing, "closed", sees_none)
+    monkeypatch.setattr(records, "lock_booking", locks_nothing)
+    many = [close(books, order(book, by=f"N{number}", counted=number)) for number in range(4)]
+    told = await asyncio.gather(*many, return_exceptions=True)
+    assert sorted(type(one).__name__ for one in told) == ["IntegrityError"] * 3 + ["NoneType"]
     async with books.database.look() as connection:
         assert len(await closed(connection, 7, DAY)) == 1
 
