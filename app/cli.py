@@ -345,6 +345,30 @@ def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+@cli.command()
+def refund(
+    payment: Annotated[str, typer.Argument(help="The payment's identifier.")],
+    reason: Annotated[str, typer.Option(help="Why: it stays in the books.")],
+    amount: Annotated[
+        str | None, typer.Option(help="Such as 1.50; without it, all that is left of the payment.")
+    ] = None,
+    number: Annotated[
+        int | None,
+        typer.Option(help="The refund's own, from 1: given again, it is done once.", min=1, max=9999),
+    ] = None,
+) -> None:
+    """Give back what was paid, whole or in part."""
+    from app.launch import money, tasks
+
+    settings = _settings()
+    tasks.quiet_logs()
+    try:
+        done, said = asyncio.run(money.give_back(settings, payment, amount, reason, number))
+    except ValueError as error:
+        _fail(str(error))
+    typer.echo(f"Refund {done}: {said}")
+
+
 audit = typer.Typer(help="The audit trail of what people and money did.", no_args_is_help=True)
 cli.add_typer(audit, name="audit")
 

@@ -15,6 +15,7 @@ from app.accounts import routes as accounts
 from app.accounts.access import Access, GuardedRoute, GuardedSocket
 from app.api import documentation
 from app.api import routes as api
+from app.attendant import money as attendant_money
 from app.attendant import routes as attendant
 from app.core import health, metrics
 from app.core.clock import Clock
@@ -28,6 +29,7 @@ from app.driver import payment_routes as payments
 from app.driver import routes as driver
 from app.driver.errors import error_page
 from app.lifespan import lifespan
+from app.operator import money_routes as money
 from app.operator import routes as operator
 from app.settings import Settings
 from app.slots.relay import outbox_lag_s
@@ -80,6 +82,8 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/sign-in/{secret}", accounts.use_link, PUBLIC),
         GuardedRoute("/sign-out", accounts.sign_out, PUBLIC, ["POST"]),
         GuardedRoute("/attendant", attendant.lots, ATTENDANT),
+        GuardedRoute("/attendant/money", attendant_money.money, ATTENDANT),
+        GuardedRoute("/attendant/money/{refund}/given-back", attendant_money.given_back, ATTENDANT, ["POST"]),
         GuardedRoute("/attendant/lots/{lot}", attendant.lot, ATTENDANT),
         GuardedRoute("/attendant/lots/{lot}/search", attendant.search, ATTENDANT),
         GuardedRoute("/attendant/lots/{lot}/todo", attendant.todo, ATTENDANT),
@@ -94,6 +98,13 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/operator/lots/{lot}/tariff", operator.tariff, OPERATOR),
         GuardedRoute("/operator/lots/{lot}/tariff", operator.send_tariff, OPERATOR, ["POST"]),
         GuardedRoute("/operator/lots/{lot}/tariff/preview", operator.preview_tariff, OPERATOR, ["POST"]),
+        GuardedRoute("/operator/payments", money.payments, OPERATOR),
+        GuardedRoute("/operator/payments/{payment}", money.payment, OPERATOR),
+        GuardedRoute("/operator/payments/{payment}/refund", money.refund, OPERATOR, ["POST"]),
+        GuardedRoute("/operator/payments/refunds/{refund}/given-back", money.given_back, OPERATOR, ["POST"]),
+        GuardedRoute("/operator/closing", money.closing, OPERATOR),
+        GuardedRoute("/operator/closing", money.close, OPERATOR, ["POST"]),
+        GuardedRoute("/operator/closing.csv", money.closing_csv, OPERATOR),
         # Walls
         GuardedRoute("/display/{lot}", display.wall, PUBLIC),
         # The live feed

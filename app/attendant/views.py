@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from markupsafe import Markup
+
+from app.payments.wording import ToGive
 
 SlotState = Literal["free", "reserved", "occupied", "closed"]
 Tone = Literal["", "danger"]
@@ -67,7 +69,7 @@ class LotRow:
 class HomePage:
     """`attendant/lots.html`. `age_s` is the age of the oldest count in whole seconds, None if not known.
 
-    `is_operator`: who is signed in may also set prices.
+    `is_operator`: who is signed in may also set prices and give money back.
     """
 
     attendant: str
@@ -367,3 +369,39 @@ class LotPage:
     @property
     def url(self) -> str:
         return lot_url(self.code)
+
+
+def money_url(lot_code: str = "", done: str = "") -> str:
+    """What is to be given back, of all lots or of one."""
+    said = {"lot": lot_code, "done": done}
+    fields = urlencode({name: text for name, text in said.items() if text})
+    return f"/attendant/money?{fields}" if fields else "/attendant/money"
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRow:
+    """A payment of today. `by` took it, empty where the driver paid by card."""
+
+    when: str
+    slot: str
+    amount: str
+    means: str
+    by: str
+    state: str
+    receipt_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyPage:
+    """`attendant/money.html`: what is to be given back, of all lots or of `lot`, whose payments follow."""
+
+    attendant: str
+    is_operator: bool
+    lot: str
+    lot_code: str
+    lots: tuple[tuple[str, str], ...]
+    today: str
+    to_give: tuple[ToGive, ...]
+    payments: tuple[PaymentRow, ...]
+    has_more: bool = False
+    notice: str = ""

@@ -117,6 +117,12 @@ PAYMENTS = Counter(
 REFUNDS = Counter(
     "lotline_refunds_total", "Refunds by what became of them", ["provider", "outcome"], registry=REGISTRY
 )
+DAYS_CLOSED = Counter(
+    "lotline_days_closed_total",
+    "Days that were closed, by whether the drawer held what it should",
+    ["drawer"],
+    registry=REGISTRY,
+)
 PROVIDER_AWAY = Counter(
     "lotline_provider_away_total",
     "Calls of a provider that were not answered",

@@ -28,21 +28,13 @@ from app.driver.views import (
     ReceiptPage,
     SandboxPage,
 )
-from app.payments import problems, records
+from app.payments import listing, problems, records, wording
 from app.payments.asking import hear
 from app.payments.journal import Entry
 from app.payments.models import Payment, PaymentState, Receipt, Refund
 from app.payments.paying import Cashier, quote_for, settle
 from app.payments.providers.protocol import Fate
 from app.payments.providers.sandbox import Sandbox
-
-STATES = {
-    PaymentState.PENDING: "under way",
-    PaymentState.PAID: "paid",
-    PaymentState.FAILED: "declined",
-    PaymentState.EXPIRED: "not finished",
-}
-
 
 _DECIDED = {
     Fate.PAID: "It is paid.",
@@ -87,20 +79,17 @@ async def payment_rows(request: Request, reservation: str, time_zone: str) -> tu
     key = part(request, SigningKey)
     async with part(request, Cashier).database.look() as connection:
         found = await records.payments_of(connection, reservation)
+        pending = await listing.pending_minor(connection, [one.id for one in found])
     here = f"/bookings/{request.path_params['token']}"
-    return tuple(_row(key, one, time_zone, here) for one in reversed(found))
+    return tuple(_row(key, one, pending.get(one.id, 0), time_zone, here) for one in reversed(found))
 
 
-def _row(key: bytes, one: Payment, time_zone: str, booking_url: str) -> PaymentRow:
+def _row(key: bytes, one: Payment, pending_minor: int, time_zone: str, booking_url: str) -> PaymentRow:
     state = PaymentState(one.state)
-    note = STATES[state] if not one.reason else f"{STATES[state]}: {one.reason}"
-    if one.refunded_minor:
-        back = Money(one.refunded_minor, one.currency).text()
-        note = "given back" if one.refunded_minor == one.amount_minor else f"paid, {back} given back"
     return PaymentRow(
         amount=Money(one.amount_minor, one.currency).text(),
         when=words.clock(one.settled_at or one.created_at, time_zone, one.created_at),
-        note=note,
+        note=wording.payment_words(one, pending_minor),
         url=f"/receipts/{sign_id(key, one.id)}" if state is PaymentState.PAID else "",
         waits=state is PaymentState.PENDING,
         waits_url=f"{booking_url}/pay/waits",
@@ -143,16 +132,14 @@ def _receipt(receipt: Receipt, refunds: list[Refund], link: str) -> ReceiptPage:
         lines=tuple(_fee_line(line, currency) for line in bill["lines"]),
         amount=Money(told["amountMinor"], currency).text(),
         paid_text=at(told["paidAt"]),
-        means={"cash": "Cash", "terminal": "Card terminal"}.get(told["means"], "Card"),
+        means=wording.means_words(told["means"]),
         reference=told["payment"],
         qr=_qr(link),
         refunds=tuple(
             PaymentRow(
                 Money(one.amount_minor, one.currency).text(),
                 words.day(one.created_at, zone),
-                {"pending": "is on its way back", "done": "given back", "failed": "could not be given back"}[
-                    one.state
-                ],
+                wording.refund_words(one.state, told["by"]),
             )
             for one in refunds
         ),

@@ -1,12 +1,13 @@
 """What SQL holds of prices, payments and the money that moved."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Date,
     ForeignKey,
     Index,
     String,
@@ -70,6 +71,8 @@ class Payment(SQLModel, table=True):
             postgresql_where=text("state = 'pending'"),
         ),
         Index("payment_lot", "lot_id", "settled_at"),
+        Index("payment_begun", "created_at", "id"),
+        Index("payment_lot_begun", "lot_id", "created_at", "id"),
         CheckConstraint("state IN ('pending', 'paid', 'failed', 'expired')", name="payment_state"),
         CheckConstraint(
             "amount_minor > 0 AND refunded_minor BETWEEN 0 AND amount_minor", name="payment_amount"
@@ -113,6 +116,13 @@ class Refund(SQLModel, table=True):
     __tablename__ = "refund"
     __table_args__ = (
         UniqueConstraint("payment_id", "number"),
+        Index("refund_settled", "settled_at"),
+        Index(
+            "refund_pending",
+            "created_at",
+            sqlite_where=text("state = 'pending'"),
+            postgresql_where=text("state = 'pending'"),
+        ),
         CheckConstraint("state IN ('pending', 'done', 'failed')", name="refund_state"),
         CheckConstraint("amount_minor > 0", name="refund_amount"),
     )
@@ -196,7 +206,11 @@ class LedgerEntry(SQLModel, table=True):
     """One side of a movement of money; those of one ``movement`` sum to zero. Added, never changed."""
 
     __tablename__ = "ledger_entry"
-    __table_args__ = (Index("ledger_entry_at", "at"), Index("ledger_entry_account", "account", "at"))
+    __table_args__ = (
+        Index("ledger_entry_at", "at"),
+        Index("ledger_entry_account", "account", "at"),
+        Index("ledger_entry_movement", "movement"),
+    )
 
     id: int | None = Field(default=None, sa_column=Column(BigKey, primary_key=True))
     movement: str = Field(max_length=36, description="a payment's or a refund's identifier")
@@ -215,3 +229,26 @@ class Receipt(SQLModel, table=True):
     payment_id: str = Field(max_length=36, unique=True)
     body: str = Field(sa_column=Column(Text, nullable=False))
     created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+
+
+class DayClosing(SQLModel, table=True):
+    """What one till of a lot took in a day, when somebody closed the day. Added, never changed.
+
+    ``provider`` is ``cash`` or ``terminal`` at the desk, else the card provider's name. ``counted_minor`` is
+    what lay in the drawer: of cash alone. A day in which nothing was paid has a row of no cash.
+    """
+
+    __tablename__ = "day_closing"
+    __table_args__ = (UniqueConstraint("lot_id", "day", "provider", "currency"),)
+
+    id: int | None = Field(default=None, sa_column=Column(BigKey, primary_key=True))
+    lot_id: int = Field(sa_column=Column(BigKey, nullable=False))
+    day: date = Field(sa_column=Column(Date, nullable=False), description="by the lot's own clock")
+    provider: str = Field(max_length=16)
+    currency: str = Field(max_length=3)
+    count: int
+    amount_minor: int = Field(sa_column=Column(BigInteger, nullable=False))
+    refunded_minor: int = Field(sa_column=Column(BigInteger, nullable=False))
+    counted_minor: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    by: str = Field(max_length=120)
+    at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))

@@ -92,3 +92,25 @@ def not_so_much_left(left: str) -> Problem:
         "So much can't be given back",
         f"Of this payment {left} is left, if it is paid.",
     )
+
+
+def not_taken_here(provider: str) -> Problem:
+    return Problem(
+        409,
+        "provider-not-here",
+        "Nothing can be given back by this provider",
+        f"{provider} is not among those who take money here.",
+    )
+
+
+def closed_already(by: str) -> Problem:
+    return Problem(409, "closed-already", "This day is closed already", f"{by} has closed it.")
+
+
+def books_have_changed() -> Problem:
+    return Problem(
+        409,
+        "books-have-changed",
+        "Money was posted meanwhile",
+        "Look at the sums as they are now, and count again.",
+    )

@@ -13,6 +13,7 @@ from app.payments import problems, records
 from app.payments.models import Payment, Refund, RefundState
 from app.payments.paying import WORKER_AFTER, Cashier
 from app.payments.providers.protocol import Fate, ProviderAway, Refunded, RefundOrder
+from app.payments.providers.refusals import OddAmount
 
 log = structlog.get_logger()
 _NAMESPACE = uuid.UUID("b6a1f7c2-0f6d-5b8e-8d0a-3c1e5a7d9b42")
@@ -41,14 +42,16 @@ async def give_back(
 ) -> Refund:
     """Gives back so much of a payment. ``number`` is the refund's own, from 1: sent again it is done once.
 
-    Raises a Problem: 404 where there is no such payment, 409 where so much is not left of it, or its booking
-    is being paid for just now.
+    Raises a Problem: 404 where there is no such payment, 409 where so much is not left of it, its booking is
+    being paid for just now, or its provider takes no money here any more.
     """
     async with cashier.database.unit_of_work() as connection:
         now = await cashier.database.now(connection)
         payment = await records.payment(connection, payment_id)
         if payment is None:
             raise problems.no_such_payment()
+        if payment.provider not in cashier.providers:
+            raise problems.not_taken_here(payment.provider)
         await records.lock_booking(connection, payment.reservation_id)
         before = await records.refund(connection, refund_id(payment_id, number))
         if before is not None:
@@ -125,6 +128,10 @@ async def ask(cashier: Cashier, refund_id_: str) -> Refund | None:
     order = RefundOrder(refund.id, payment.id, payment.charge, refund.amount_minor, refund.currency)
     try:
         refunded = await provider.refund(order)
+    except OddAmount as error:
+        # It never will be done: what was begun must not stay under way for ever.
+        log.error("refund.odd_amount", provider=provider.name, refund=refund.id, error=str(error))
+        refunded = Refunded(Fate.DECLINED, reason="The provider moves no such amount")
     except ProviderAway as error:
         metrics.PROVIDER_AWAY.labels(provider.name).inc()
         log.warning("refund.provider_away", provider=provider.name, error=str(error))

@@ -152,6 +152,17 @@ async def lots(connection: AsyncConnection, search: str = "", limit: int = 50) -
     return [Lot(**row) for row in (await connection.execute(statement)).mappings()]
 
 
+async def lot_of_code(connection: AsyncConnection, code: str) -> Lot | None:
+    """The lot that is called so."""
+    row = (await connection.execute(select(_LOT).where(_LOT.c.code == code))).mappings().one_or_none()
+    return None if row is None else Lot(**row)
+
+
+async def time_zones(connection: AsyncConnection) -> set[str]:
+    """The clocks that lots go by."""
+    return set((await connection.execute(select(_LOT.c.time_zone).distinct())).scalars())
+
+
 async def areas_of(connection: AsyncConnection, lot_ids: Sequence[int]) -> list[Area]:
     """The areas of these lots, by their codes."""
     statement = select(_AREA).where(_AREA.c.lot_id.in_(lot_ids)).order_by(_AREA.c.code)

@@ -43,6 +43,9 @@ SHOTS = (
     Shot("not-found", "/nothing"),
     Shot("attendant-lots", "/attendant", signed_in=True),
     Shot("attendant", "/attendant/lots/riverside", signed_in=True),
+    Shot("attendant-money", "/attendant/money", signed_in=True),
+    Shot("payments", "/operator/payments", signed_in=True),
+    Shot("closing", "/operator/closing", signed_in=True),
     Shot("tariffs", "/operator/tariffs", signed_in=True),
     Shot("tariff", "/operator/lots/riverside/tariff", signed_in=True),
 )

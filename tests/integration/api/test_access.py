@@ -1,6 +1,7 @@
 """Who gets in, and what the others are told."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from httpx2 import AsyncClient
@@ -15,20 +16,21 @@ from app.core.ids import new_id, sign_id
 from app.main import routes
 from tests.integration.api.calls import RESERVE, problem, put_slots
 from tests.integration.api.conftest import served
+from tests.integration.payments.made_up import Books
 
 GUARDED = [route for route in routes() if isinstance(route, GuardedRoute)]
 
 
 def address(route: Route, **parameters: str) -> str:
     known = {"lot": "here", "slot": "s0", "action": "close"}
-    known |= dict.fromkeys(("secret", "token", "payment", "provider"), "none") | parameters
+    known |= dict.fromkeys(("secret", "token", "payment", "provider", "refund"), "none") | parameters
     return re.sub(r"{(\w+)(?::path)?}", lambda found: known[found[1]], route.path)
 
 
-def of(access: Access) -> list[tuple[str, str]]:
+def of(access: Access, **parameters: str) -> list[tuple[str, str]]:
     """Method and address of every route with this access."""
     return [
-        (method, address(route))
+        (method, address(route, **parameters))
         for route in GUARDED
         if route.access is access
         for method in sorted((route.methods or set()) - {"HEAD"})
@@ -80,7 +82,8 @@ async def test_only_an_operator_gets_to_what_is_the_operators(client: AsyncClien
         problem(await client.request(method, path), 403, "not-allowed")
     operator = await create_account(desk.database, "Ines", Role.OPERATOR)
     await client.get(f"/sign-in/{await create_link(desk.database, operator)}")
-    for method, path in of(Access.OPERATOR):
+    payment = await Books(desk.database, 1).paid(datetime(2026, 6, 1, tzinfo=UTC), 100)
+    for method, path in of(Access.OPERATOR, payment=payment.id):
         if method == "GET":
             assert (await client.get(path)).status_code in (200, 303), path
 

@@ -1,15 +1,20 @@
 """The commands as a person types them: what they say, and that nothing ends in a traceback."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from app.core.db import Database
+from app.payments.models import Payment
 from tests.integration.launch.run_process import free_port
+from tests.integration.payments.made_up import Books
 
 _ROOT = Path(__file__).parents[3]
 DEMO = str(_ROOT / "app/slots/demo/osu.geojson")
@@ -186,3 +191,28 @@ def test_a_simulation_says_where_it_runs_and_how_to_stop_it(data: Path) -> None:
 
 def test_a_simulation_in_an_unknown_lot_is_refused(data: Path) -> None:
     assert "There is no lot called nowhere." in refused(lotline(data, "simulate", "--lot", "nowhere"))
+
+
+def test_a_payment_is_given_back_once_under_its_number(data: Path) -> None:
+    async def made() -> Payment:
+        database = Database(f"sqlite+aiosqlite:///{data / 'lotline.db'}")
+        payment = await Books(database, 1).paid(datetime(2026, 6, 1, tzinfo=UTC), 450)
+        await database.close()
+        return payment
+
+    payment = asyncio.run(made()).id
+    part = ("refund", payment, "--amount", "1,50", "--reason", "a broken gate", "--number", "1")
+    for _ in range(2):
+        done = lotline(data, *part)
+        assert (done.returncode, done.stdout) == (0, "Refund 1: €1.50 given back.\n")
+    rest = lotline(data, "refund", payment, "--reason", "all of it")
+    assert rest.stdout == "Refund 2: €3.00 given back.\n"
+    wrong = {
+        "--amount=much": "Give an amount, such as €1.00.",
+        "--amount=0.01": "Of this payment €0.00 is left",
+        "--number=1": "Refund 1 is another one, by command line.",
+    }
+    for option, said in wrong.items():
+        assert said in refused(lotline(data, "refund", payment, "--reason", "r", option))
+    assert "There is no payment 'none'." in refused(lotline(data, "refund", "none", "--reason", "r"))
+    assert "Say why" in refused(lotline(data, "refund", payment, "--reason", " "))
