@@ -1,6 +1,7 @@
 """The lot map: one tile per slot, states in the right places, nothing a name can break."""
 
 import re
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 from xml.etree import ElementTree
@@ -91,17 +92,17 @@ def test_states_follow_the_position_and_not_the_order_in_which_slots_come():
     }
 
 
+@cache
+def drawing_of_thirty() -> LotMap:
+    stalls = [stall(position, premium=position % 3 == 0, charging=position % 5 == 0) for position in range(30)]
+    return LotMap(lot_of(stalls), ENVIRONMENT)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.binary(min_size=30, max_size=30), st.binary(min_size=30, max_size=30))
 def test_two_renderings_differ_in_data_state_alone(one: bytes, other: bytes):
-    drawing = LotMap(
-        lot_of(
-            [stall(position, premium=position % 3 == 0, charging=position % 5 == 0) for position in range(30)]
-        ),
-        ENVIRONMENT,
-    )
     first, second = (
-        drawing.render(bytes(code % 4 for code in states), {"A": 1}, "/x/{slot}") for states in (one, other)
+        drawing_of_thirty().render(bytes(code % 4 for code in states), {"A": 1}, "/x/{slot}") for states in (one, other)
     )
     assert STATE.sub("", first) == STATE.sub("", second)
 
