@@ -94,7 +94,9 @@ def test_states_follow_the_position_and_not_the_order_in_which_slots_come():
 
 @cache
 def drawing_of_thirty() -> LotMap:
-    stalls = [stall(position, premium=position % 3 == 0, charging=position % 5 == 0) for position in range(30)]
+    stalls = [
+        stall(position, premium=position % 3 == 0, charging=position % 5 == 0) for position in range(30)
+    ]
     return LotMap(lot_of(stalls), ENVIRONMENT)
 
 
@@ -102,7 +104,8 @@ def drawing_of_thirty() -> LotMap:
 @given(st.binary(min_size=30, max_size=30), st.binary(min_size=30, max_size=30))
 def test_two_renderings_differ_in_data_state_alone(one: bytes, other: bytes):
     first, second = (
-        drawing_of_thirty().render(bytes(code % 4 for code in states), {"A": 1}, "/x/{slot}") for states in (one, other)
+        drawing_of_thirty().render(bytes(code % 4 for code in states), {"A": 1}, "/x/{slot}")
+        for states in (one, other)
     )
     assert STATE.sub("", first) == STATE.sub("", second)
 
