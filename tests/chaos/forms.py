@@ -8,6 +8,8 @@ from functools import partial
 from tests.chaos import broken, cluster, expiries, life, race, redis_loss, replies, trials
 from tests.chaos.broken import Variant
 from tests.chaos.figures import Figures
+from tests.chaos.payments import launchers
+from tests.chaos.payments import trials as payment_trials
 from tests.chaos.site import Kind
 from tests.chaos.trials import Result, Trial
 from tests.integration.bookings.model.exploring import STEPS
@@ -281,6 +283,44 @@ _CLOCKS = Form(
     tells=lambda sums: f"{sums['amounts']:,.0f} amounts, {sums['operations']:,.0f} operations",
 )
 
+
+def _payments_form(kind: Kind) -> Form:
+    killed = ("web-1", "web-2", "web-3", "payments", "payments-2", "postgresql")
+    return Form(
+        name="payments",
+        title="payments with duplicated, reordered, replayed and forged webhooks, kill -9 of web, worker, SQL",
+        kind=kind,
+        promise="10,000 payments: 0 double charges, 0 paid but not recorded; the ledger sums to 0 at any moment",
+        counted="paid",
+        goal=10_000,
+        least_s=20,
+        slice_s=240,
+        run=partial(payment_trials.kill_under_payments, kind),
+        tells=lambda sums: (
+            f"{sums['paid']:,.0f} payments, {sums['refunded']:,.0f} refunds, {sums['kills']:,.0f} kills ("
+            + ", ".join(f"{name} {sums[f'{name} killed']:.0f}" for name in killed if f"{name} killed" in sums)
+            + f"), {sums['webhooks']:,.0f} webhooks, {sums['webhooks replayed']:,.0f} of them replayed, and "
+            f"{sums['webhooks forged']:,.0f} forged; all was settled after {sums['done']:.1f} s at most"
+        ),
+    )
+
+
+def _payments_broken_form(kind: Kind, variant: launchers.Variant) -> Form:
+    return Form(
+        name="payments-broken",
+        title=f"the same, broken: {variant.name}",
+        kind=kind,
+        promise="must be caught, each time",
+        counted="caught",
+        goal=10,
+        least_s=15,
+        slice_s=15,
+        run=partial(payment_trials.pay_broken, kind, variant),
+        tells=lambda sums: f"caught {_times(sums['caught'])} in {sums['paid']:,.0f} payments",
+        violations="times not",
+    )
+
+
 _OF_REDIS = f"{replies.REDIS_SHARE:.0%} of the replies of Redis"
 _OF_SQL = f"{replies.SQL_SHARE:.0%} of the replies of SQL to a COMMIT"
 FORMS = (
@@ -296,6 +336,8 @@ FORMS = (
     _LIFE,
     *(_life_broken_form(variant) for variant in life.VARIANTS),
     *(_expiries_form(kind) for kind in Kind),
+    *(_payments_form(kind) for kind in Kind),
+    *(_payments_broken_form(kind, variant) for variant in launchers.VARIANTS for kind in Kind),
     *(_model_form(kind) for kind in Kind),
     _CLOCKS,
 )

@@ -1,0 +1,43 @@
+"""What those who pay in a run ask and are told, kept for the checker and for whoever looks for a fault."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+
+from tests.chaos.checker import Violation
+from tests.chaos.payments.facts import Told, Word
+
+
+class Diary:
+    """``payments``: those that somebody was given a quote for; ``found``: what could not be answered so."""
+
+    def __init__(self, file: Path) -> None:
+        self.told: list[Told] = []
+        self.did: Counter[str] = Counter()
+        self.found: list[Violation] = []
+        self.payments: dict[str, str] = {}
+        self._lines = file.open("w")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lines.close()
+
+    def tells(self, payment: str, word: Word) -> None:
+        """Somebody was told so, for good."""
+        self.told.append(Told(payment, word))
+        self.did[word] += 1
+
+    def wrong(self, kind: str, detail: str) -> None:
+        """An answer that nothing explains."""
+        self.found.append(Violation(kind, detail))
+
+    def write(self, what: str, **facts: Any) -> None:
+        """A line for people."""
+        self._lines.write(json.dumps({"at": round(monotonic(), 3), "what": what, **facts}) + "\n")

@@ -1,0 +1,131 @@
+"""Payments while what serves them is killed: all comes to its end, and every book says the same."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+
+from app.core.db import SqlAway
+from app.payments import records
+from app.payments.models import PaymentState
+from tests.chaos.checker import Violation
+from tests.chaos.payments.checker import check
+from tests.chaos.payments.facts import Facts
+from tests.chaos.payments.notices import Postman
+from tests.chaos.payments.payers import Payer
+from tests.chaos.payments.reading import left_over, read_facts
+from tests.chaos.payments.shop import Shop
+from tests.chaos.running import running
+from tests.chaos.waiting import TooLate, until_none
+
+PAYERS, POSTMEN = 24, 3
+MEAN_PAUSE_S = 0.7
+SQL_AWAY_S = (0.0, 1.5)
+LOOKS_EVERY_S = 0.3
+_KNOWN_WITHIN_S = 60.0
+DONE_WITHIN_S = 45.0
+
+
+@dataclass
+class Stormed:
+    """What came of it. ``took_s``: from when every part was ready until nothing was left to be done."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    paid: int = 0
+    refunded: int = 0
+    looks: int = 0
+    took_s: float = 0.0
+    found: list[Violation] = field(default_factory=list)
+
+
+async def pay_while_killed(shop: Shop, seed: str, seconds: float) -> Stormed:
+    """For so many seconds, and until each part was killed; then everything is compared."""
+    stormed = Stormed()
+    async with paying(shop, seed), running(_watch_ledger(shop, stormed)):
+        await _kill_again_and_again(shop, random.Random(seed), seconds, stormed)
+        await shop.deployment.ready()
+    await settle_down(shop, stormed)
+    return stormed
+
+
+async def pay_undisturbed(shop: Shop, seed: str, seconds: float, done_within_s: float) -> Stormed:
+    """The same, and nothing is killed."""
+    stormed = Stormed()
+    async with paying(shop, seed):
+        await asyncio.sleep(seconds)
+    await settle_down(shop, stormed, done_within_s)
+    return stormed
+
+
+@asynccontextmanager
+async def paying(shop: Shop, seed: str) -> AsyncIterator[None]:
+    """Payers and a postman beside the block; at its end each payer is told what they asked for last."""
+    over = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        for number in range(POSTMEN):
+            await stack.enter_async_context(running(Postman(shop, f"{seed} {number}").run()))
+        payers = [
+            asyncio.create_task(Payer(number, shop, random.Random(f"{seed} {number}")).live(over))
+            for number in range(PAYERS)
+        ]
+        stack.push_async_callback(_ended, payers)
+        yield
+        over.set()
+        async with asyncio.timeout(_KNOWN_WITHIN_S):
+            await asyncio.gather(*payers)
+
+
+async def _ended(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def settle_down(shop: Shop, stormed: Stormed, within_s: float = DONE_WITHIN_S) -> Facts:
+    """Waits until the workers have done what there is to do, and compares everything."""
+    began_s = monotonic()
+    try:
+        await until_none(lambda: left_over(shop), within_s, "payments come to their end")
+    except TooLate as late:
+        stormed.found.append(Violation("not done in time", f"{late}"))
+    stormed.took_s = monotonic() - began_s
+    facts = await read_facts(shop)
+    stormed.found += [*shop.diary.found, *check(facts)]
+    stormed.paid = sum(one.state == PaymentState.PAID for one in facts.payments)
+    stormed.refunded = len(facts.refunds)
+    return facts
+
+
+async def _kill_again_and_again(shop: Shop, source: random.Random, seconds: float, stormed: Stormed) -> None:
+    deployment = shop.deployment
+    names = [name for name in deployment.processes if name.startswith(("web", "payments", "postgresql"))]
+    until_s, first = monotonic() + seconds, source.sample(names, len(names))
+    while monotonic() < until_s or first:
+        await asyncio.sleep(source.uniform(0, 2 * MEAN_PAUSE_S))
+        process = deployment[first.pop() if first else source.choice(names)]
+        if process.is_running:
+            process.kill()
+            stormed.kills[process.name] += 1
+        if process.name == "postgresql":
+            await asyncio.sleep(source.uniform(*SQL_AWAY_S))
+        process.start()
+        if process.name == "postgresql":
+            # Who is killed while it mends itself begins anew: then nobody would ever be served.
+            await process.until_ready()
+
+
+async def _watch_ledger(shop: Shop, stormed: Stormed) -> None:
+    """At no moment does it not sum to zero."""
+    while True:
+        await asyncio.sleep(LOOKS_EVERY_S)
+        try:
+            async with shop.desk.database.look() as connection:
+                off = await records.balance(connection)
+        except SqlAway:
+            continue
+        stormed.looks += 1
+        if any(off.values()):
+            stormed.found.append(Violation("ledger off meanwhile", f"{off}"))

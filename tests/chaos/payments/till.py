@@ -1,0 +1,148 @@
+"""The REST surface as payers use it, at whatever web process, however often it takes to be answered."""
+
+import asyncio
+import base64
+import json
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from app.payments.quotes import payment_id
+from tests.chaos.payments.diary import Diary
+from tests.chaos.payments.facts import Word
+from tests.chaos.payments.shop import Shop
+from tests.chaos.wire import WIRE_IS_CUT, Wire
+
+PAY, CALCULATE = "/parking/payment?action=pay", "/parking/payment?action=calculate"
+_RETRY_S = 0.1
+
+
+@dataclass(frozen=True)
+class Booking:
+    """Who has which slot."""
+
+    reservation: str
+    slot: str
+    entity: str
+
+
+@dataclass(frozen=True)
+class Quote:
+    """``signed`` pays ``amount_minor`` for ``reservation``, as ``payment``."""
+
+    signed: str
+    payment: str
+    reservation: str
+    amount_minor: int
+
+
+@dataclass(frozen=True)
+class Paid:
+    """What somebody was answered who pays. ``refusal``: the problem's type, or why nothing is known."""
+
+    status: int
+    refusal: str = ""
+    payment: str = ""
+    next_url: str = ""
+    receipt: str = ""
+
+    @property
+    def is_known(self) -> bool:
+        return 0 < self.status < 500
+
+
+class Till:
+    """Where one client is served: each request at a process by chance."""
+
+    def __init__(self, shop: Shop, source: random.Random) -> None:
+        self._diary: Diary = shop.diary
+        self._wires = shop.wires
+        self._source = source
+
+    async def reserve(self, entity: str, lot: str) -> Booking | None:
+        """``None`` where the lot is full."""
+        body = {"entityIdentifier": entity, "lot": lot}
+        status, told = await self._until_known("/parking?action=reserve", body, f"reserve {entity}")
+        return Booking(told["reservation"], told["slot"], entity) if status == 200 else None
+
+    async def unreserve(self, booking: Booking) -> None:
+        """The booking has ended when this returns."""
+        body = {
+            "entityIdentifier": booking.entity,
+            "slot": booking.slot,
+            "reservation": booking.reservation,
+        }
+        status, told = await self._until_known("/parking?action=unreserve", body, f"leave {booking.entity}")
+        if status != 200:
+            self._diary.wrong("not unreserved", f"{booking}: {status} {told}")
+
+    async def quote(self, reservation: str) -> Quote | None:
+        """What is to be paid now; ``None``: nothing."""
+        status, told = await self._until_known(CALCULATE, {"reservation": reservation})
+        if status != 200:
+            self._diary.wrong("no quote", f"{reservation}: {status} {told}")
+            return None
+        return None if told["quote"] is None else read_quote(self._diary, told["quote"])
+
+    async def pay(self, quote: Quote, method: str, headers: dict[str, str] | None = None) -> Paid:
+        """One try; its status is 0 where nobody answered."""
+        body = {"quote": quote.signed, "method": method}
+        status, told = await self._ask(self._source.choice(self._wires), PAY, body, headers or {})
+        paid = Paid(
+            status,
+            told.get("type", "").removeprefix("/problems/"),
+            told.get("payment", ""),
+            told.get("next") or "",
+            told.get("receipt") or "",
+        )
+        if status == 200:
+            self._diary.tells(told["payment"], Word.PAID)
+        elif status == 402:
+            self._diary.tells(told["payment"], Word.DECLINED)
+        elif paid.refusal == "already-paid":
+            self._diary.tells(told["payment"], Word.PAID)
+        return paid
+
+    async def sleep(self) -> None:
+        """Between two tries."""
+        await asyncio.sleep(self._source.uniform(0, 2 * _RETRY_S))
+
+    async def _until_known(
+        self, target: str, body: dict[str, Any], key: str = ""
+    ) -> tuple[int, dict[str, Any]]:
+        headers = {"Idempotency-Key": key} if key else {}
+        while True:
+            status, told = await self._ask(self._source.choice(self._wires), target, body, headers)
+            if 0 < status < 500 and not told.get("type", "").endswith("request-in-flight"):
+                return status, told
+            await self.sleep()
+
+    async def _ask(
+        self, wire: Wire, target: str, body: dict[str, Any], headers: dict[str, str]
+    ) -> tuple[int, dict[str, Any]]:
+        diary = self._diary
+        action = target.rpartition("=")[2]
+        diary.did["requests"] += 1
+        try:
+            status, text = await wire.send("POST", target, json.dumps(body).encode(), headers)
+        except WIRE_IS_CUT as error:
+            diary.did["unanswered"] += 1
+            diary.write(action, asked=body, cut=type(error).__name__)
+            return 0, {}
+        told: dict[str, Any] = json.loads(text)
+        diary.write(action, asked=body, wire=wire.host, status=status, told=told)
+        if status == 503:
+            diary.did["503"] += 1
+        elif status >= 500:
+            diary.wrong("internal error", f"{action} {body}: {status} {told}")
+        return status, told
+
+
+def read_quote(diary: Diary, signed: str) -> Quote:
+    """What a quote says to whoever looks into it."""
+    text = signed.partition(".")[0]
+    facts = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    reservation = facts["reservation"]
+    quote = Quote(signed, payment_id(reservation, facts["ordinal"]), reservation, facts["amount_minor"])
+    diary.payments[quote.payment] = quote.reservation
+    return quote
