@@ -288,9 +288,9 @@ def _payments_form(kind: Kind) -> Form:
     killed = ("web-1", "web-2", "web-3", "payments", "payments-2", "postgresql")
     return Form(
         name="payments",
-        title="payments with duplicated, reordered, replayed and forged webhooks, kill -9 of web, worker, SQL",
+        title="payments with repeated, reordered and forged webhooks, kill -9 of web, worker, SQL",
         kind=kind,
-        promise="10,000 payments: 0 double charges, 0 paid but not recorded; the ledger sums to 0 at any moment",
+        promise="10,000 payments: 0 charged twice, 0 paid but not recorded; the ledger always sums to 0",
         counted="paid",
         goal=10_000,
         least_s=20,
@@ -321,6 +321,24 @@ def _payments_broken_form(kind: Kind, variant: launchers.Variant) -> Form:
     )
 
 
+def _payments_redis_form(kind: Kind) -> Form:
+    return Form(
+        name="payments-redis",
+        title="payments with Redis dead from before the first one to the end",
+        kind=kind,
+        promise="every request about money is served: 0 failed",
+        counted="paid",
+        goal=1_000,
+        least_s=20,
+        slice_s=60,
+        run=partial(payment_trials.pay_without_redis, kind),
+        tells=lambda sums: (
+            f"{sums['paid']:,.0f} payments, {sums['receipts']:,.0f} receipts looked at, "
+            f"{sums['failed']:,.0f} of {sums['requests']:,.0f} requests failed"
+        ),
+    )
+
+
 _OF_REDIS = f"{replies.REDIS_SHARE:.0%} of the replies of Redis"
 _OF_SQL = f"{replies.SQL_SHARE:.0%} of the replies of SQL to a COMMIT"
 FORMS = (
@@ -337,6 +355,7 @@ FORMS = (
     *(_life_broken_form(variant) for variant in life.VARIANTS),
     *(_expiries_form(kind) for kind in Kind),
     *(_payments_form(kind) for kind in Kind),
+    *(_payments_redis_form(kind) for kind in Kind),
     *(_payments_broken_form(kind, variant) for variant in launchers.VARIANTS for kind in Kind),
     *(_model_form(kind) for kind in Kind),
     _CLOCKS,

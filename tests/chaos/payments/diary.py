@@ -34,6 +34,22 @@ class Diary:
         self.told.append(Told(payment, word))
         self.did[word] += 1
 
+    def hears(self, what: str, status: int) -> None:
+        """A request was answered so; 0: not at all."""
+        self.did["requests"] += 1
+        if status == 0:
+            self.did["unanswered"] += 1
+        elif status == 503:
+            self.did["503"] += 1
+        elif status >= 500:
+            self.did["internal errors"] += 1
+            self.wrong("internal error", f"{what}: {status}")
+
+    @property
+    def failed(self) -> int:
+        """How many requests were not served."""
+        return sum(self.did[name] for name in ("unanswered", "503", "internal errors"))
+
     def wrong(self, kind: str, detail: str) -> None:
         """An answer that nothing explains."""
         self.found.append(Violation(kind, detail))

@@ -125,5 +125,6 @@ class Postman:
             status, _ = await wire.send("POST", TARGET, body, headers)
         except WIRE_IS_CUT:
             status = 0
+        self._shop.diary.hears("webhook", status)
         self._shop.diary.write("webhook", wire=wire.host, status=status, body=body.decode())
         return status

@@ -14,7 +14,6 @@ from app.payments.providers.sandbox import AWAY, DECLINE, INSUFFICIENT, SLOW, SU
 from app.payments.refunding import give_back
 from tests.chaos.payments.shop import Shop
 from tests.chaos.payments.till import Paid, Quote, Till
-from tests.chaos.wire import WIRE_IS_CUT
 
 CARDS = (SUCCESS, SUCCESS, SUCCESS, DECLINE, INSUFFICIENT, SLOW, THREE_D, AWAY)
 LEAVES_FIRST, LEAVES_WHILE_PAYING = 0.1, 0.15
@@ -22,6 +21,7 @@ PAYS_AT_ONCE, TWO_PAYERS, PAYS_AGAIN = 0.15, 0.15, 0.15
 WALKS_AWAY = 0.15
 WANTS_BACK, WANTS_ALL_BACK = 0.2, 0.5
 CONFIRMS, CONFIRMS_ON_PAGE = 0.8, 0.5
+LOOKS_AT_RECEIPT = 0.2
 # Those who try no more leave the rest to somebody else.
 MOST_PAYMENTS = 4
 _PATIENCE_S = 20.0
@@ -97,6 +97,8 @@ class Payer:
             paid = await self._till.pay(quote, card)
             if paid.is_known and paid.status != 202:
                 self._note(quote, paid)
+                if paid.receipt and self._chance(LOOKS_AT_RECEIPT):
+                    await self._look_at(paid.receipt)
                 return
             if monotonic() > until_s:
                 self._shop.diary.did["gave up"] += 1
@@ -119,17 +121,18 @@ class Payer:
         if paid.status in (200, 402) and paid.payment != quote.payment:
             self._shop.diary.wrong("another's payment", f"{quote} is {paid}")
 
+    async def _look_at(self, receipt: str) -> None:
+        status = await self._till.page(receipt)
+        self._shop.diary.did["receipts"] += status == 200
+        if status not in (0, 200, 503):
+            self._shop.diary.wrong("no receipt", f"{receipt}: {status}")
+
     async def _confirm(self, quote: Quote, next_url: str) -> None:
         """What the card's bank asks for: on its page, or where no process of ours knows of it."""
         says_yes = self._chance(CONFIRMS)
         if self._chance(CONFIRMS_ON_PAGE):
-            form = {"Content-Type": "application/x-www-form-urlencoded"}
-            try:
-                wire = self._source.choice(self._shop.wires)
-                status, _ = await wire.send("POST", next_url, b"ok=1" if says_yes else b"no=1", form)
-            except WIRE_IS_CUT:
-                return
-            if status not in (200, 303, 503):
+            status = await self._till.page(next_url, b"ok=1" if says_yes else b"no=1")
+            if status not in (0, 303, 503):
                 self._shop.diary.wrong("odd answer", f"{next_url}: {status}")
         else:
             await self._shop.sandbox.confirm(quote.payment, says_yes)

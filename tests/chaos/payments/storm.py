@@ -22,11 +22,12 @@ from tests.chaos.running import running
 from tests.chaos.waiting import TooLate, until_none
 
 PAYERS, POSTMEN = 24, 3
-MEAN_PAUSE_S = 0.7
+# Between two kills, on average: in a long run there is to be time to pay in.
+MEAN_PAUSE_S, LONG_MEAN_PAUSE_S = 0.7, 2.0
 SQL_AWAY_S = (0.0, 1.5)
 LOOKS_EVERY_S = 0.3
-_KNOWN_WITHIN_S = 60.0
 DONE_WITHIN_S = 45.0
+_KNOWN_WITHIN_S = 60.0
 
 
 @dataclass
@@ -41,17 +42,21 @@ class Stormed:
     found: list[Violation] = field(default_factory=list)
 
 
-async def pay_while_killed(shop: Shop, seed: str, seconds: float) -> Stormed:
+async def pay_while_killed(
+    shop: Shop, seed: str, seconds: float, mean_pause_s: float = MEAN_PAUSE_S
+) -> Stormed:
     """For so many seconds, and until each part was killed; then everything is compared."""
     stormed = Stormed()
     async with paying(shop, seed), running(_watch_ledger(shop, stormed)):
-        await _kill_again_and_again(shop, random.Random(seed), seconds, stormed)
+        await _kill_again_and_again(shop, random.Random(seed), seconds, mean_pause_s, stormed)
         await shop.deployment.ready()
     await settle_down(shop, stormed)
     return stormed
 
 
-async def pay_undisturbed(shop: Shop, seed: str, seconds: float, done_within_s: float) -> Stormed:
+async def pay_undisturbed(
+    shop: Shop, seed: str, seconds: float, done_within_s: float = DONE_WITHIN_S
+) -> Stormed:
     """The same, and nothing is killed."""
     stormed = Stormed()
     async with paying(shop, seed):
@@ -99,12 +104,14 @@ async def settle_down(shop: Shop, stormed: Stormed, within_s: float = DONE_WITHI
     return facts
 
 
-async def _kill_again_and_again(shop: Shop, source: random.Random, seconds: float, stormed: Stormed) -> None:
+async def _kill_again_and_again(
+    shop: Shop, source: random.Random, seconds: float, mean_pause_s: float, stormed: Stormed
+) -> None:
     deployment = shop.deployment
     names = [name for name in deployment.processes if name.startswith(("web", "payments", "postgresql"))]
     until_s, first = monotonic() + seconds, source.sample(names, len(names))
     while monotonic() < until_s or first:
-        await asyncio.sleep(source.uniform(0, 2 * MEAN_PAUSE_S))
+        await asyncio.sleep(source.uniform(0, 2 * mean_pause_s))
         process = deployment[first.pop() if first else source.choice(names)]
         if process.is_running:
             process.kill()

@@ -14,7 +14,7 @@ from tests.chaos.payments.shop import Shop
 from tests.chaos.wire import WIRE_IS_CUT, Wire
 
 PAY, CALCULATE = "/parking/payment?action=pay", "/parking/payment?action=calculate"
-_RETRY_S = 0.1
+_RETRY_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,19 @@ class Till:
             self._diary.tells(told["payment"], Word.PAID)
         return paid
 
+    async def page(self, target: str, form: bytes = b"") -> int:
+        """The status of a page, or of what a form is answered with; 0 where nobody answers."""
+        method, headers = "GET", {}
+        if form:
+            method, headers = "POST", {"Content-Type": "application/x-www-form-urlencoded"}
+        try:
+            status, _ = await self._source.choice(self._wires).send(method, target, form, headers)
+        except WIRE_IS_CUT:
+            status = 0
+        self._diary.write(target, form=form.decode(), status=status)
+        self._diary.hears(target, status)
+        return status
+
     async def sleep(self) -> None:
         """Between two tries."""
         await asyncio.sleep(self._source.uniform(0, 2 * _RETRY_S))
@@ -120,21 +133,14 @@ class Till:
     async def _ask(
         self, wire: Wire, target: str, body: dict[str, Any], headers: dict[str, str]
     ) -> tuple[int, dict[str, Any]]:
-        diary = self._diary
-        action = target.rpartition("=")[2]
-        diary.did["requests"] += 1
+        action, told = target.rpartition("=")[2], {}
         try:
             status, text = await wire.send("POST", target, json.dumps(body).encode(), headers)
-        except WIRE_IS_CUT as error:
-            diary.did["unanswered"] += 1
-            diary.write(action, asked=body, cut=type(error).__name__)
-            return 0, {}
-        told: dict[str, Any] = json.loads(text)
-        diary.write(action, asked=body, wire=wire.host, status=status, told=told)
-        if status == 503:
-            diary.did["503"] += 1
-        elif status >= 500:
-            diary.wrong("internal error", f"{action} {body}: {status} {told}")
+            told = json.loads(text)
+        except WIRE_IS_CUT:
+            status = 0
+        self._diary.write(action, asked=body, wire=wire.host, status=status, told=told)
+        self._diary.hears(f"{action} {body}", status)
         return status, told
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from tests.chaos.checker import Violation
 from tests.chaos.payments.launchers import Variant
 from tests.chaos.payments.shop import opened_shop, shape
-from tests.chaos.payments.storm import pay_undisturbed, pay_while_killed
+from tests.chaos.payments.storm import LONG_MEAN_PAUSE_S, pay_undisturbed, pay_while_killed
 from tests.chaos.site import Kind
 from tests.chaos.trials import Result, Trial
 
@@ -19,11 +19,24 @@ async def kill_under_payments(kind: Kind, trial: Trial) -> Result:
         trial.site.base(kind, trial.folder) as base,
         opened_shop(base, trial.folder, shape(kind)) as shop,
     ):
-        stormed = await pay_while_killed(shop, trial.seed, trial.seconds)
+        stormed = await pay_while_killed(shop, trial.seed, trial.seconds, LONG_MEAN_PAUSE_S)
     sums = {f"{name} killed": float(count) for name, count in stormed.kills.items()}
     sums |= {name: shop.diary.did[name] for name in TOLD}
     sums |= {"paid": stormed.paid, "refunded": stormed.refunded, "kills": stormed.kills.total()}
     return Result(stormed.found, sums, {"done": stormed.took_s})
+
+
+async def pay_without_redis(kind: Kind, trial: Trial) -> Result:
+    async with (
+        trial.site.base(kind, trial.folder) as base,
+        opened_shop(base, trial.folder, shape(kind)) as shop,
+    ):
+        shop.deployment["redis"].kill()
+        stormed = await pay_undisturbed(shop, trial.seed, trial.seconds)
+    did, failed = shop.diary.did, shop.diary.failed
+    sums = {"paid": stormed.paid, "failed": failed} | {name: did[name] for name in ("requests", "receipts")}
+    lost = [Violation("failed request", f"{failed} of {did['requests']}")] if failed else []
+    return Result([*stormed.found, *lost], sums)
 
 
 async def pay_broken(kind: Kind, variant: Variant, trial: Trial) -> Result:
