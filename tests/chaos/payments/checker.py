@@ -1,12 +1,15 @@
-"""Whether the provider's books, SQL and what payers were told are of one and the same money."""
+"""Whether the provider's books, SQL, the till and what payers were told are of one and the same money."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from app.payments.providers.sandbox import DECLINE, INSUFFICIENT, THREE_D
 from tests.chaos.checker import Violation
-from tests.chaos.payments.facts import SANDBOX, Entry, Facts, PaymentFact, Word
+from tests.chaos.payments.facts import DESK, SANDBOX, Entry, Facts, PaymentFact, Word
 
 _PAID, _PENDING, _DONE, _FAILED = "paid", "pending", "done", "failed"
+# Cards that are declined, or whose payer may say no or nothing.
+_MAY_FAIL = (DECLINE, INSUFFICIENT, THREE_D)
 
 
 def check(facts: Facts) -> list[Violation]:
@@ -18,6 +21,8 @@ def check(facts: Facts) -> list[Violation]:
         *_receipts(facts),
         *_ledger(facts),
         *_told(facts),
+        *_posted(facts),
+        *_till(facts),
         *_left_over(facts),
     ]
 
@@ -128,15 +133,60 @@ def _told(facts: Facts) -> Iterable[Violation]:
             yield Violation("charged after all", told.payment)
 
 
+def _posted(facts: Facts) -> Iterable[Violation]:
+    """What was accepted while SQL was away is posted, and its booking is paid where the means is good."""
+    posted = {(one.reservation, one.provider, one.by) for one in facts.postings}
+    paid = {one.reservation for one in facts.payments if one.state == _PAID}
+    written = {(one.reservation, one.provider, one.by) for one in facts.payments}
+    for one in set(facts.accepted):
+        provider = SANDBOX if one.means.startswith(SANDBOX) else DESK
+        key = one.reservation, provider, one.by
+        if key not in posted and key not in written:
+            yield Violation("accepted, not posted", f"{one}")
+        if one.means not in _MAY_FAIL and one.reservation not in paid:
+            yield Violation("accepted, not paid", f"{one}")
+    refunded = {one.payment for one in facts.refunds}
+    payments = {one.id for one in facts.payments}
+    for posting in facts.postings:
+        if posting.outcome in ("posted", "paid-twice") and posting.payment not in payments:
+            yield Violation("posted as nothing", f"{posting}")
+        if posting.outcome == "paid-twice" and posting.payment not in refunded:
+            yield Violation("paid twice, not listed", f"{posting}")
+        if posting.outcome == "no-booking":
+            yield Violation("posted without a booking", f"{posting}")
+
+
+def _till(facts: Facts) -> Iterable[Violation]:
+    """What attendants have in hand is in the till, each once, and nothing else is."""
+    in_till = Counter(
+        (one.reservation, one.means, one.by, one.amount_minor)
+        for one in facts.payments
+        if one.provider == DESK and one.state == _PAID
+    )
+    certain: dict[tuple[str, str, str, int], bool] = {}
+    for one in facts.taken:
+        key = one.reservation, one.means, one.by, one.amount_minor
+        certain[key] = certain.get(key, False) or one.certain
+    for key in {*in_till, *certain}:
+        if key not in certain:
+            yield Violation("in the till, not taken", f"{key}")
+        elif in_till[key] > 1 or (certain[key] and not in_till[key]):
+            yield Violation("taken, not once in the till", f"{key}: {in_till[key]} times")
+
+
 def _left_over(facts: Facts) -> Iterable[Violation]:
     """Everything that was begun has come to its end."""
     for payment in facts.payments:
         if payment.state == _PENDING:
             yield Violation("pending for ever", payment.id)
+    asked_of_sandbox = {one.id for one in facts.payments if one.provider == SANDBOX}
     for refund in facts.refunds:
-        if refund.state == _PENDING:
+        # One of a desk waits for a person to hand it over.
+        if refund.state == _PENDING and refund.payment in asked_of_sandbox:
             yield Violation("refund pending for ever", refund.id)
     for task in facts.tasks:
         yield Violation("task left", task)
+    for entry in facts.in_journals:
+        yield Violation("left in a journal", entry)
     for wrong in facts.wrong_seals:
         yield Violation("audit trail broken", wrong)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.chaos.checker import Violation
-from tests.chaos.payments.facts import Told, Word
+from tests.chaos.payments.facts import Accepted, Taken, Told, Word
 
 
 class Diary:
@@ -16,6 +16,8 @@ class Diary:
 
     def __init__(self, file: Path) -> None:
         self.told: list[Told] = []
+        self.accepted: list[Accepted] = []
+        self.taken: list[Taken] = []
         self.did: Counter[str] = Counter()
         self.found: list[Violation] = []
         self.payments: dict[str, str] = {}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-SANDBOX = "sandbox"
+SANDBOX, DESK = "sandbox", "desk"
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class PaymentFact:
     provider: str
     charge: str
     state: str
+    means: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,17 @@ class Entry:
     currency: str
 
 
+@dataclass(frozen=True)
+class Posting:
+    """What became of a payment that was accepted while SQL was away. ``payment``: the one that it is now."""
+
+    payment: str
+    reservation: str
+    provider: str
+    by: str
+    outcome: str
+
+
 class Word(StrEnum):
     """What a payer was told for good."""
 
@@ -80,10 +93,30 @@ class Told:
 
 
 @dataclass(frozen=True)
+class Accepted:
+    """Somebody was told that a payment is accepted, and its receipt follows. ``by``: who took the money."""
+
+    reservation: str
+    means: str
+    by: str = ""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Money that an attendant has in hand; not ``certain`` where no answer came, and then a refusal."""
+
+    reservation: str
+    means: str
+    by: str
+    amount_minor: int
+    certain: bool = True
+
+
+@dataclass(frozen=True)
 class Facts:
     """All of it. ``receipts``: the payments that there is one of; ``noted``: those whose money the audit
     trail has; ``fees``: what each booking costs, in minor units; ``tasks``: what a worker still has to ask;
-    ``wrong_seals``: what the audit trail says against itself.
+    ``wrong_seals``: what the audit trail says against itself; ``in_journals``: what is not posted.
     """
 
     charges: tuple[Charge, ...] = ()
@@ -95,5 +128,9 @@ class Facts:
     noted: tuple[str, ...] = ()
     fees: Mapping[str, int] = field(default_factory=dict)
     told: tuple[Told, ...] = ()
+    accepted: tuple[Accepted, ...] = ()
+    taken: tuple[Taken, ...] = ()
+    postings: tuple[Posting, ...] = ()
+    in_journals: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
     wrong_seals: tuple[str, ...] = ()

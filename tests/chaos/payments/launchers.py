@@ -1,13 +1,15 @@
 """Processes whose times are short, so that a run is over soon; and wrong ones, each in a plausible way."""
 
+import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from app.payments import paying, providers, records, refunding, unfinished
+from app.payments.journal import Entry, Journal
 from app.payments.models import PaymentState
 from app.payments.providers import sandbox
 from app.payments.providers.protocol import Charged, ChargeOrder, Fate
@@ -20,8 +22,10 @@ WORKER_AFTER = timedelta(seconds=2)
 TAKEN_FOR = timedelta(seconds=3)
 LAST_AGAIN = timedelta(seconds=2)
 # Whom nobody sees again is waited for no longer.
-GIVEN_UP_AFTER = timedelta(seconds=6)
+GIVEN_UP_AFTER = timedelta(seconds=8)
 LOOKS_EVERY_S, SEALS_EVERY_S = 0.2, 0.5
+WRITES_AFTER_S = 3.0
+_OWED: set[asyncio.Task[None]] = set()
 
 
 def _hurry() -> None:
@@ -125,5 +129,56 @@ VARIANTS = (
         serve_believing_everybody,
         finish_in_a_hurry,
         frozenset({"forged webhook taken", "paid, not charged"}),
+    ),
+)
+
+
+def serve_acknowledging_early() -> None:
+    """A payment is accepted before it is on the disk."""
+    accept = Journal.accept
+
+    async def early(self: Journal, entry: Entry) -> Entry:
+        async def write() -> None:
+            await asyncio.sleep(WRITES_AFTER_S)
+            await accept(self, entry)
+
+        task = asyncio.create_task(write())
+        _OWED.add(task)
+        task.add_done_callback(_OWED.discard)
+        return entry
+
+    Journal.accept = early  # type: ignore[method-assign]
+    serve_in_a_hurry()
+
+
+def finish_posting_again() -> None:
+    """What is posted is posted again by whoever finds it."""
+
+    async def never(*given: Any) -> bool:
+        return False
+
+    insert_posting = records.insert_posting
+
+    async def under_another_name(connection: Any, values: Mapping[str, Any]) -> None:
+        await insert_posting(connection, {**values, "id": str(uuid.uuid4())})
+
+    records.is_posted = never
+    records.insert_posting = under_another_name
+    Entry.is_alike = lambda *given: False  # type: ignore[assignment, method-assign]
+    finish_in_a_hurry()
+
+
+JOURNAL_VARIANTS = (
+    Variant(
+        "accepted before it is written",
+        serve_acknowledging_early,
+        finish_in_a_hurry,
+        frozenset({"accepted, not posted", "taken, not once in the till"}),
+    ),
+    Variant(
+        "posted by whoever finds it",
+        serve_in_a_hurry,
+        finish_posting_again,
+        frozenset({"taken, not once in the till"}),
     ),
 )

@@ -16,6 +16,8 @@ from tests.chaos.wire import WIRE_IS_CUT
 
 TARGET = "/payments/webhooks/sandbox"
 PAUSE_S = 0.02
+# More than that, and nobody has time to pay.
+ROUNDS_PER_PAYMENT = 1.5
 FORGED, REPLAYED = 0.3, 0.2
 MOST_TIMES = 3
 _OTHER_SECRET = "whsec_of_somebody_else"
@@ -36,11 +38,13 @@ class Postman:
 
     async def run(self) -> None:
         """Until it is cancelled."""
+        rounds = 0
         while True:
             await asyncio.sleep(self._source.uniform(0, 2 * PAUSE_S))
             payment = self._some_payment()
-            if payment is None:
+            if payment is None or rounds > ROUNDS_PER_PAYMENT * len(self._shop.diary.payments):
                 continue
+            rounds += 1
             chance = self._source.random()
             if chance < FORGED:
                 await self._forge(payment)

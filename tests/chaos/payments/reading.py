@@ -12,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.audit import trail
 from app.audit.models import AuditEntry, AuditSeal
 from app.bookings import records as bookings
-from app.payments import records
-from app.payments.models import PaymentState
-from tests.chaos.payments.facts import Charge, Entry, Facts, GivenBack, PaymentFact, RefundFact
+from app.payments import journal, records
+from app.payments.models import JournalEntry, PaymentState
+from tests.chaos.payments.facts import Charge, Entry, Facts, GivenBack, PaymentFact, Posting, RefundFact
 from tests.chaos.payments.shop import Shop
 
 _AUDIT = AuditEntry.__table__  # type: ignore[attr-defined]
 _SEAL = AuditSeal.__table__  # type: ignore[attr-defined]
+_POSTING = JournalEntry.__table__  # type: ignore[attr-defined]
 
 
 async def read_facts(shop: Shop) -> Facts:
@@ -36,6 +37,8 @@ async def read_facts(shop: Shop) -> Facts:
                 provider=row["provider"],
                 charge=row["charge"],
                 state=row["state"],
+                means=row["means"],
+                by=row["by"],
             )
             for row in await _rows(connection, records.PAYMENT)
         )
@@ -50,6 +53,7 @@ async def read_facts(shop: Shop) -> Facts:
         receipts = tuple(row["payment_id"] for row in await _rows(connection, records.RECEIPT))
         noted = select(_AUDIT.c.detail).where(_AUDIT.c.act == "paid")
         details = (await connection.execute(noted)).scalars().all()
+        postings = await _rows(connection, _POSTING)
         tasks = tuple(row["id"] for row in await _rows(connection, records.TASK))
         fees = await _fees(shop, connection, {one.reservation for one in payments})
         verdict = await trail.verify(connection)
@@ -63,6 +67,13 @@ async def read_facts(shop: Shop) -> Facts:
         noted=tuple(json.loads(detail)["payment"] for detail in details),
         fees=fees,
         told=tuple(shop.diary.told),
+        accepted=tuple(shop.diary.accepted),
+        taken=tuple(shop.diary.taken),
+        postings=tuple(
+            Posting(row["payment_id"], row["reservation_id"], row["provider"], row["by"], row["outcome"])
+            for row in postings
+        ),
+        in_journals=tuple(_in_journals(shop, {row["id"] for row in postings})),
         tasks=tasks,
         wrong_seals=(
             *verdict.wrong,
@@ -75,6 +86,7 @@ async def left_over(shop: Shop) -> list[str]:
     """What the workers still have to do."""
     async with shop.desk.database.look() as connection:
         tasks = [row["id"] for row in await _rows(connection, records.TASK)]
+        posted = {*(await connection.execute(select(_POSTING.c.id))).scalars()}
         pending = select(records.PAYMENT.c.id).where(records.PAYMENT.c.state == PaymentState.PENDING)
         payments = (await connection.execute(pending)).scalars().all()
         asked = select(
@@ -82,9 +94,21 @@ async def left_over(shop: Shop) -> list[str]:
         )
         entries, seals = (await connection.execute(asked)).one()
     return [
+        *_in_journals(shop, posted),
         *(f"task {one}" for one in tasks),
         *(f"pending {one}" for one in payments),
         *([f"{entries - seals} entries to seal"] if entries > seals else []),
+    ]
+
+
+def _in_journals(shop: Shop, posted: set[str]) -> list[str]:
+    """What is not posted, or can't be; the file of a process that lives is still there."""
+    folder = shop.cashier.journal.folder
+    pages = [page for path in journal.files(folder) if (page := journal.read(path)) is not None]
+    return [
+        *(f"entry {entry.id}" for page in pages for entry in page.entries if entry.id not in posted),
+        *(f"{page.path.name}: {page.unreadable} lines" for page in pages if page.unreadable),
+        *(path.name for path in folder.glob(f"*{journal.UNREADABLE}")),
     ]
 
 

@@ -21,7 +21,7 @@ from tests.chaos.payments.shop import Shop
 from tests.chaos.running import running
 from tests.chaos.waiting import TooLate, until_none
 
-PAYERS, POSTMEN = 24, 3
+PAYERS, POSTMEN = 24, 2
 # Between two kills, on average: in a long run there is to be time to pay in.
 MEAN_PAUSE_S, LONG_MEAN_PAUSE_S = 0.7, 2.0
 SQL_AWAY_S = (0.0, 1.5)
