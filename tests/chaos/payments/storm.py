@@ -13,7 +13,7 @@ from app.payments import records
 from app.payments.models import PaymentState
 from tests.chaos.checker import Violation
 from tests.chaos.payments.checker import check
-from tests.chaos.payments.facts import Facts
+from tests.chaos.payments.facts import Facts, Word
 from tests.chaos.payments.notices import Postman
 from tests.chaos.payments.payers import Payer
 from tests.chaos.payments.reading import left_over, read_facts
@@ -43,12 +43,14 @@ class Stormed:
 
 
 async def pay_while_killed(
-    shop: Shop, seed: str, seconds: float, mean_pause_s: float = MEAN_PAUSE_S
+    shop: Shop, seed: str, seconds: float, mean_pause_s: float = MEAN_PAUSE_S, least: int = 0
 ) -> Stormed:
-    """For so many seconds, and until each part was killed; then everything is compared."""
+    """For so many seconds, until each part was killed and ``least`` payers were told that they have paid;
+    then everything is compared.
+    """
     stormed = Stormed()
     async with paying(shop, seed), running(_watch_ledger(shop, stormed)):
-        await _kill_again_and_again(shop, random.Random(seed), seconds, mean_pause_s, stormed)
+        await _kill_again_and_again(shop, random.Random(seed), seconds, mean_pause_s, least, stormed)
         await shop.deployment.ready()
     await settle_down(shop, stormed)
     return stormed
@@ -105,12 +107,12 @@ async def settle_down(shop: Shop, stormed: Stormed, within_s: float = DONE_WITHI
 
 
 async def _kill_again_and_again(
-    shop: Shop, source: random.Random, seconds: float, mean_pause_s: float, stormed: Stormed
+    shop: Shop, source: random.Random, seconds: float, mean_pause_s: float, least: int, stormed: Stormed
 ) -> None:
     deployment = shop.deployment
     names = [name for name in deployment.processes if name.startswith(("web", "payments", "postgresql"))]
     until_s, first = monotonic() + seconds, source.sample(names, len(names))
-    while monotonic() < until_s or first:
+    while monotonic() < until_s or first or shop.diary.did[Word.PAID] < least:
         await asyncio.sleep(source.uniform(0, 2 * mean_pause_s))
         process = deployment[first.pop() if first else source.choice(names)]
         if process.is_running:

@@ -1,10 +1,12 @@
 """One run of each long form of payments."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tests.chaos.checker import Violation
 from tests.chaos.payments.launchers import Variant
+from tests.chaos.payments.outage import LONG, SHORT, pay_without_sql
 from tests.chaos.payments.shop import opened_shop, shape
 from tests.chaos.payments.storm import LONG_MEAN_PAUSE_S, pay_undisturbed, pay_while_killed
 from tests.chaos.site import Kind
@@ -39,6 +41,29 @@ async def pay_without_redis(kind: Kind, trial: Trial) -> Result:
     return Result([*stormed.found, *lost], sums)
 
 
+async def lose_sql(kind: Kind, trial: Trial) -> Result:
+    async with (
+        trial.site.base(kind, trial.folder) as base,
+        opened_shop(base, trial.folder, shape(kind)) as shop,
+    ):
+        parted = await pay_without_sql(shop, trial.seed, LONG)
+    sums = {"outages": 1, "accepted": parted.accepted, "handed back": parted.handed_back}
+    sums |= {outcome: float(count) for outcome, count in parted.outcomes.items()}
+    sums |= {"kills": parted.kills.total()}
+    return Result(parted.found, sums, {"done": parted.took_s})
+
+
+async def lose_sql_broken(variant: Variant, trial: Trial) -> Result:
+    kind = Kind.POSTGRESQL
+    broken = replace(shape(kind), serve=variant.serve, finish=variant.finish)
+    async with (
+        trial.site.base(kind, trial.folder) as base,
+        opened_shop(base, trial.folder, broken) as shop,
+    ):
+        parted = await pay_without_sql(shop, trial.seed, SHORT[kind], BROKEN_DONE_S)
+    return _caught(variant, parted.found, parted.accepted)
+
+
 async def pay_broken(kind: Kind, variant: Variant, trial: Trial) -> Result:
     broken = replace(shape(kind), serve=variant.serve, finish=variant.finish)
     async with (
@@ -46,7 +71,11 @@ async def pay_broken(kind: Kind, variant: Variant, trial: Trial) -> Result:
         opened_shop(base, trial.folder, broken) as shop,
     ):
         stormed = await pay_undisturbed(shop, trial.seed, BROKEN_SECONDS, BROKEN_DONE_S)
-    found = Counter(violation.kind for violation in stormed.found)
+    return _caught(variant, stormed.found, stormed.paid)
+
+
+def _caught(variant: Variant, violations: Sequence[Violation], paid: int) -> Result:
+    found = Counter(violation.kind for violation in violations)
     is_caught = variant.kinds <= {*found}
     missed = [] if is_caught else [Violation("not caught", f"{variant.name}: only {dict(found)}")]
-    return Result(missed, {"caught": float(is_caught), "paid": stormed.paid})
+    return Result(missed, {"caught": float(is_caught), "paid": paid})
