@@ -1,54 +1,15 @@
 """The long forms of the chaos suite: what each promises, and how much of it is enough."""
 
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from tests.chaos import broken, cluster, expiries, life, race, redis_loss, replies, trials
 from tests.chaos.broken import Variant
-from tests.chaos.figures import Figures
-from tests.chaos.payments import launchers, outage
-from tests.chaos.payments import trials as payment_trials
+from tests.chaos.form import Form, Run, times
+from tests.chaos.payments import forms as payment_forms
 from tests.chaos.site import Kind
-from tests.chaos.trials import Result, Trial
 from tests.integration.bookings.model.exploring import STEPS
 
 SQLITE, POSTGRESQL = Kind
-Run = Callable[[Trial], Awaitable[Result]]
-
-
-@dataclass(frozen=True)
-class Form:
-    """``name`` is what ``--only`` takes; ``title`` and ``kind`` tell forms of one name apart. It has run long
-    enough when the sum ``counted`` has come to ``goal``. ``least_s``: less time is of no use to it;
-    ``slice_s``: so long it runs before another one has its turn. ``tells`` puts its figures into words.
-    """
-
-    name: str
-    title: str
-    kind: Kind
-    promise: str
-    counted: str
-    goal: int
-    least_s: float
-    slice_s: float
-    run: Run
-    tells: Callable[[Mapping[str, float]], str]
-    violations: str = "violations"
-
-    @property
-    def key(self) -> str:
-        """Names it among all."""
-        return f"{self.title}, {self.kind}"
-
-    def words(self, figures: Figures) -> str:
-        """Its figures as a sentence; what has not been counted yet is 0."""
-        return self.tells(defaultdict(float, {**figures.sums, **figures.most}))
-
-    def progress(self, figures: Figures) -> float:
-        """How much of its goal is done; 1 is all."""
-        return figures.sums.get(self.counted, 0) / self.goal
 
 
 def _race_form(kind: Kind) -> Form:
@@ -81,15 +42,11 @@ def _broken_form(kind: Kind, variant: Variant) -> Form:
         slice_s=15,
         run=partial(trials.race_broken, kind, variant),
         tells=lambda sums: (
-            f"caught {_times(sums['caught'])}, within {sums['operations'] / max(sums['caught'], 1):,.0f} "
+            f"caught {times(sums['caught'])}, within {sums['operations'] / max(sums['caught'], 1):,.0f} "
             "operations on average"
         ),
         violations="times not",
     )
-
-
-def _times(count: float) -> str:
-    return "once" if count == 1 else f"{count:.0f} times"
 
 
 _LIFE = Form(
@@ -111,7 +68,7 @@ _LIFE = Form(
         f"confirmed and {sums['did not answer']:,.0f} not answered; "
         f"{sums['left the line']:,.0f} left the line; "
         f"{sums['check_in']:,.0f} check-ins, {sums['close'] + sums['close_when_free']:,.0f} closed, "
-        f"{sums['open']:,.0f} opened, {sums['move']:,.0f} moved, the lot closed {_times(sums['shut'])}; "
+        f"{sums['open']:,.0f} opened, {sums['move']:,.0f} moved, the lot closed {times(sums['shut'])}; "
         f"all agreed after {sums['settled']:.1f} s at most"
     ),
 )
@@ -128,7 +85,7 @@ def _life_broken_form(variant: life.Variant) -> Form:
         least_s=15,
         slice_s=15,
         run=partial(trials.live_broken, variant),
-        tells=lambda sums: f"caught {_times(sums['caught'])} in {sums['operations']:,.0f} operations",
+        tells=lambda sums: f"caught {times(sums['caught'])} in {sums['operations']:,.0f} operations",
         violations="times not",
     )
 
@@ -285,82 +242,6 @@ _CLOCKS = Form(
 )
 
 
-def _payments_form(kind: Kind) -> Form:
-    killed = ("web-1", "web-2", "web-3", "payments", "payments-2", "postgresql")
-    return Form(
-        name="payments",
-        title="payments with repeated, reordered and forged webhooks, kill -9 of web, worker, SQL",
-        kind=kind,
-        promise="10,000 payments: 0 charged twice, 0 paid but not recorded; the ledger always sums to 0",
-        counted="paid",
-        goal=10_000,
-        least_s=20,
-        slice_s=240,
-        run=partial(payment_trials.kill_under_payments, kind),
-        tells=lambda sums: (
-            f"{sums['paid']:,.0f} payments, {sums['refunded']:,.0f} refunds, {sums['kills']:,.0f} kills ("
-            + ", ".join(f"{name} {sums[f'{name} killed']:.0f}" for name in killed if f"{name} killed" in sums)
-            + f"), {sums['webhooks']:,.0f} webhooks, {sums['webhooks replayed']:,.0f} of them replayed, and "
-            f"{sums['webhooks forged']:,.0f} forged; all was settled after {sums['done']:.1f} s at most"
-        ),
-    )
-
-
-def _payments_broken_form(kind: Kind, variant: launchers.Variant, run: Run) -> Form:
-    return Form(
-        name="payments-broken",
-        title=f"the same, broken: {variant.name}",
-        kind=kind,
-        promise="must be caught, each time",
-        counted="caught",
-        goal=10,
-        least_s=15,
-        slice_s=15,
-        run=run,
-        tells=lambda sums: f"caught {_times(sums['caught'])} in {sums['paid']:,.0f} payments",
-        violations="times not",
-    )
-
-
-def _payments_redis_form(kind: Kind) -> Form:
-    return Form(
-        name="payments-redis",
-        title="payments with Redis dead from before the first one to the end",
-        kind=kind,
-        promise="every request about money is served: 0 failed",
-        counted="paid",
-        goal=1_000,
-        least_s=20,
-        slice_s=60,
-        run=partial(payment_trials.pay_without_redis, kind),
-        tells=lambda sums: (
-            f"{sums['paid']:,.0f} payments, {sums['receipts']:,.0f} receipts looked at, "
-            f"{sums['failed']:,.0f} of {sums['requests']:,.0f} requests failed"
-        ),
-    )
-
-
-def _payments_sql_form(kind: Kind) -> Form:
-    pace = outage.LONG
-    return Form(
-        name="payments-sql",
-        title=f"payments by card and in cash with SQL dead for {pace.away_s:.0f} s, kill -9 of web and worker",
-        kind=kind,
-        promise="1,000 accepted: each posted once, nothing charged twice, what was taken twice is listed",
-        counted="accepted",
-        goal=1_000,
-        least_s=60,
-        slice_s=60,
-        run=partial(payment_trials.lose_sql, kind),
-        tells=lambda sums: (
-            f"{sums['accepted']:,.0f} answers that it is accepted, in {_times(sums['outages'])}; "
-            f"{sums['posted']:,.0f} posted, {sums['known']:,.0f} known, {sums['not-charged']:,.0f} not charged, "
-            f"{sums['paid-twice']:,.0f} paid twice and {sums['handed back']:,.0f} of them handed back; "
-            f"{sums['kills']:,.0f} kills; all was posted after {sums['done']:.1f} s at most"
-        ),
-    )
-
-
 _OF_REDIS = f"{replies.REDIS_SHARE:.0%} of the replies of Redis"
 _OF_SQL = f"{replies.SQL_SHARE:.0%} of the replies of SQL to a COMMIT"
 FORMS = (
@@ -376,18 +257,7 @@ FORMS = (
     _LIFE,
     *(_life_broken_form(variant) for variant in life.VARIANTS),
     *(_expiries_form(kind) for kind in Kind),
-    *(_payments_form(kind) for kind in Kind),
-    *(_payments_redis_form(kind) for kind in Kind),
-    *(
-        _payments_broken_form(kind, variant, partial(payment_trials.pay_broken, kind, variant))
-        for variant in launchers.VARIANTS
-        for kind in Kind
-    ),
-    *(_payments_sql_form(kind) for kind in Kind),
-    *(
-        _payments_broken_form(POSTGRESQL, variant, partial(payment_trials.lose_sql_broken, variant))
-        for variant in launchers.JOURNAL_VARIANTS
-    ),
+    *payment_forms.FORMS,
     *(_model_form(kind) for kind in Kind),
     _CLOCKS,
 )
