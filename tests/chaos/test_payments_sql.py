@@ -27,8 +27,8 @@ async def test_what_was_accepted_while_sql_was_away_is_posted_once_whoever_was_k
         f"{parted.handed_back} handed back, done after {parted.took_s:.1f} s; {dict(shop.diary.did)}"
     )
     assert [str(violation) for violation in parted.found] == []
-    assert parted.accepted > 10
-    assert parted.outcomes["posted"] > 5
+    assert parted.accepted > 5
+    assert parted.outcomes["posted"] > 2
 
 
 @pytest.mark.parametrize("variant", JOURNAL_VARIANTS, ids=lambda variant: variant.name)

@@ -38,8 +38,8 @@ class Pace:
     kill_pause_s: float = 0.8
 
 
-# SQLite is found to be away only when its lock has not been let go of for some seconds.
-SHORT = {Kind.SQLITE: Pace(30, 9.0, 2.0), Kind.POSTGRESQL: Pace(50, 5.0, 3.0)}
+# While SQLite is locked it takes nine seconds at most until nobody waits for it any more.
+SHORT = {Kind.SQLITE: Pace(30, 12.0, 2.0), Kind.POSTGRESQL: Pace(50, 5.0, 3.0)}
 LONG = Pace(150, 30.0, 6.0, 2.0)
 
 
