@@ -116,6 +116,12 @@ def test_what_nobody_answered_may_be_in_the_till_or_not() -> None:
     assert check(replace(SOUND, taken=(replace(TAKEN, certain=False),))) == []
 
 
+def test_what_was_accepted_may_be_given_up() -> None:
+    given_up = replace(DECLINED, state="expired", means="sandbox-success")
+    facts = replace(SOUND, payments=(PAID, given_up, CASH), accepted=(Accepted("b2", "sandbox-success"),))
+    assert check(facts) == []
+
+
 def test_what_a_person_is_to_hand_over_waits_for_nobody_else() -> None:
     owed = RefundFact("r3", "p3", 100, "EUR", "pending")
     facts = replace(SOUND, refunds=(BACK, owed), payments=(PAID, DECLINED, replace(CASH, refunded_minor=100)))

@@ -7,7 +7,7 @@ from tests.chaos.payments.shop import opened_shop, shape
 from tests.chaos.payments.storm import pay_undisturbed
 from tests.chaos.site import Kind, Site
 
-SECONDS = 3
+SECONDS = 2
 
 
 async def test_without_redis_every_request_about_money_is_served(

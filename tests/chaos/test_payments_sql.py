@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.payments.launchers import JOURNAL_VARIANTS, Variant
-from tests.chaos.payments.outage import SHORT, pay_without_sql
+from tests.chaos.payments.outage import BROKEN, SHORT, pay_without_sql
 from tests.chaos.payments.shop import opened_shop, shape
 from tests.chaos.site import Kind, Site
 
-BROKEN_DONE_S = 2
+BROKEN_DONE_S = 1
 
 
 async def test_what_was_accepted_while_sql_was_away_is_posted_once_whoever_was_killed(
@@ -37,7 +37,7 @@ async def test_a_journal_that_is_wrong_is_caught(site: Site, tmp_path: Path, var
     print(f"seed {seed}")
     broken = replace(shape(kind), serve=variant.serve, finish=variant.finish)
     async with site.base(kind, tmp_path) as base, opened_shop(base, tmp_path, broken) as shop:
-        parted = await pay_without_sql(shop, seed, SHORT[kind], BROKEN_DONE_S)
+        parted = await pay_without_sql(shop, seed, BROKEN, BROKEN_DONE_S)
     found = Counter(violation.kind for violation in parted.found)
     print(f"{parted.accepted} accepted; found: {dict(found)}")
     assert variant.kinds <= {*found}

@@ -7,7 +7,7 @@ from app.payments.providers.sandbox import DECLINE, INSUFFICIENT, THREE_D
 from tests.chaos.checker import Violation
 from tests.chaos.payments.facts import DESK, SANDBOX, Entry, Facts, PaymentFact, Word
 
-_PAID, _PENDING, _DONE, _FAILED = "paid", "pending", "done", "failed"
+_PAID, _PENDING, _EXPIRED, _DONE, _FAILED = "paid", "pending", "expired", "done", "failed"
 # Cards that are declined, or whose payer may say no or nothing.
 _MAY_FAIL = (DECLINE, INSUFFICIENT, THREE_D)
 
@@ -134,16 +134,21 @@ def _told(facts: Facts) -> Iterable[Violation]:
 
 
 def _posted(facts: Facts) -> Iterable[Violation]:
-    """What was accepted while SQL was away is posted, and its booking is paid where the means is good."""
+    """What was accepted while SQL was away is posted, and its booking is paid where the means is good.
+
+    It may be given up where SQL goes away again, before the card was charged.
+    """
     posted = {(one.reservation, one.provider, one.by) for one in facts.postings}
     paid = {one.reservation for one in facts.payments if one.state == _PAID}
+    given_up = {(one.reservation, one.means) for one in facts.payments if one.state == _EXPIRED}
     written = {(one.reservation, one.provider, one.by) for one in facts.payments}
     for one in set(facts.accepted):
         provider = SANDBOX if one.means.startswith(SANDBOX) else DESK
         key = one.reservation, provider, one.by
         if key not in posted and key not in written:
             yield Violation("accepted, not posted", f"{one}")
-        if one.means not in _MAY_FAIL and one.reservation not in paid:
+        is_given_up = (one.reservation, one.means) in given_up
+        if one.means not in _MAY_FAIL and one.reservation not in paid and not is_given_up:
             yield Violation("accepted, not paid", f"{one}")
     refunded = {one.payment for one in facts.refunds}
     payments = {one.id for one in facts.payments}

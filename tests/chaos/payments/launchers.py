@@ -22,7 +22,7 @@ WORKER_AFTER = timedelta(seconds=2)
 TAKEN_FOR = timedelta(seconds=3)
 LAST_AGAIN = timedelta(seconds=2)
 # Whom nobody sees again is waited for no longer.
-GIVEN_UP_AFTER = timedelta(seconds=8)
+GIVEN_UP_AFTER = timedelta(seconds=5)
 LOOKS_EVERY_S, SEALS_EVERY_S = 0.2, 0.5
 WRITES_AFTER_S = 3.0
 _OWED: set[asyncio.Task[None]] = set()

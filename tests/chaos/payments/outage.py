@@ -40,6 +40,7 @@ class Pace:
 
 # While SQLite is locked it takes nine seconds at most until nobody waits for it any more.
 SHORT = {Kind.SQLITE: Pace(30, 12.0, 2.0), Kind.POSTGRESQL: Pace(50, 5.0, 3.0)}
+BROKEN = Pace(24, 3.0, 1.5)
 LONG = Pace(150, 30.0, 6.0, 2.0)
 
 

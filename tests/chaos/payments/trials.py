@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.chaos.checker import Violation
 from tests.chaos.payments.launchers import Variant
-from tests.chaos.payments.outage import LONG, SHORT, pay_without_sql
+from tests.chaos.payments.outage import BROKEN, LONG, pay_without_sql
 from tests.chaos.payments.shop import opened_shop, shape
 from tests.chaos.payments.storm import LONG_MEAN_PAUSE_S, pay_undisturbed, pay_while_killed
 from tests.chaos.site import Kind
@@ -60,7 +60,7 @@ async def lose_sql_broken(variant: Variant, trial: Trial) -> Result:
         trial.site.base(kind, trial.folder) as base,
         opened_shop(base, trial.folder, broken) as shop,
     ):
-        parted = await pay_without_sql(shop, trial.seed, SHORT[kind], BROKEN_DONE_S)
+        parted = await pay_without_sql(shop, trial.seed, BROKEN, BROKEN_DONE_S)
     return _caught(variant, parted.found, parted.accepted)
 
 
