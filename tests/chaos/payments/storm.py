@@ -45,13 +45,19 @@ class Stormed:
 async def pay_while_killed(
     shop: Shop, seed: str, seconds: float, mean_pause_s: float = MEAN_PAUSE_S, least: int = 0
 ) -> Stormed:
-    """For so many seconds, until each part was killed and ``least`` payers were told that they have paid;
-    then everything is compared.
+    """Kills for so many seconds, and until each part was killed; goes on until ``least`` payers were told
+    that they have paid; then everything is compared.
     """
     stormed = Stormed()
+
+    async def too_few() -> list[str]:
+        paid = shop.diary.did[Word.PAID]
+        return [] if paid >= least else [f"{paid} of {least}"]
+
     async with paying(shop, seed), running(_watch_ledger(shop, stormed)):
-        await _kill_again_and_again(shop, random.Random(seed), seconds, mean_pause_s, least, stormed)
+        await _kill_again_and_again(shop, random.Random(seed), seconds, mean_pause_s, stormed)
         await shop.deployment.ready()
+        await until_none(too_few, _KNOWN_WITHIN_S, "payers are served")
     await settle_down(shop, stormed)
     return stormed
 
@@ -107,12 +113,12 @@ async def settle_down(shop: Shop, stormed: Stormed, within_s: float = DONE_WITHI
 
 
 async def _kill_again_and_again(
-    shop: Shop, source: random.Random, seconds: float, mean_pause_s: float, least: int, stormed: Stormed
+    shop: Shop, source: random.Random, seconds: float, mean_pause_s: float, stormed: Stormed
 ) -> None:
     deployment = shop.deployment
     names = [name for name in deployment.processes if name.startswith(("web", "payments", "postgresql"))]
     until_s, first = monotonic() + seconds, source.sample(names, len(names))
-    while monotonic() < until_s or first or shop.diary.did[Word.PAID] < least:
+    while monotonic() < until_s or first:
         await asyncio.sleep(source.uniform(0, 2 * mean_pause_s))
         process = deployment[first.pop() if first else source.choice(names)]
         if process.is_running:
