@@ -9,6 +9,7 @@ from time import monotonic
 
 from app.accounts.models import Role
 from app.accounts.service import create_account, create_link, use_link
+from app.core.tasks import end_all
 from app.payments.models import RefundState
 from app.payments.refunding import hand_back
 from tests.chaos.checker import Violation
@@ -68,16 +69,19 @@ async def pay_without_sql(shop: Shop, seed: str, pace: Pace, done_within_s: floa
     begin, end = _outage_of(shop)
     over_s = monotonic() + _BEFORE_S + pace.away_s + _ANSWERED_WITHIN_S
     paying = [asyncio.create_task(_pay_in_time(one, pace, over_s)) for one in customers]
-    await asyncio.sleep(_BEFORE_S)
-    await begin()
     try:
-        await _kill_while_away(shop, source, pace, parted)
+        await asyncio.sleep(_BEFORE_S)
+        await begin()
+        try:
+            await _kill_while_away(shop, source, pace, parted)
+        finally:
+            await end()
+        await _kill_while_posted(shop, source, pace, parted)
+        await shop.deployment.ready()
+        began_s = monotonic()
+        await asyncio.gather(*paying)
     finally:
-        await end()
-    await _kill_while_posted(shop, source, pace, parted)
-    await shop.deployment.ready()
-    began_s = monotonic()
-    await asyncio.gather(*paying)
+        await end_all(paying)
     await asyncio.gather(*(one.pay_again() for one in customers))
     till = Till(shop, source)
     await asyncio.gather(*(till.unreserve(one) for one in bookings if one is not None))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from app.core.db import SqlAway
+from app.core.tasks import end_all
 from app.payments import records
 from app.payments.models import PaymentState
 from tests.chaos.checker import Violation
@@ -84,17 +85,11 @@ async def paying(shop: Shop, seed: str) -> AsyncIterator[None]:
             asyncio.create_task(Payer(number, shop, random.Random(f"{seed} {number}")).live(over))
             for number in range(PAYERS)
         ]
-        stack.push_async_callback(_ended, payers)
+        stack.push_async_callback(end_all, payers)
         yield
         over.set()
         async with asyncio.timeout(_KNOWN_WITHIN_S):
             await asyncio.gather(*payers)
-
-
-async def _ended(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def settle_down(shop: Shop, stormed: Stormed, within_s: float = DONE_WITHIN_S) -> Facts:
