@@ -21,6 +21,7 @@ class Diary:
         self.did: Counter[str] = Counter()
         self.found: list[Violation] = []
         self.payments: dict[str, str] = {}
+        self.declined: list[str] = []
         self._lines = file.open("w")
 
     def __enter__(self) -> Self:
@@ -33,6 +34,8 @@ class Diary:
 
     def tells(self, payment: str, word: Word) -> None:
         """Somebody was told so, for good."""
+        if word is Word.DECLINED:
+            self.declined.append(payment)
         self.told.append(Told(payment, word))
         self.did[word] += 1
 

@@ -18,7 +18,7 @@ TARGET = "/payments/webhooks/sandbox"
 PAUSE_S = 0.02
 # More than that, and nobody has time to pay.
 ROUNDS_PER_PAYMENT = 1.5
-FORGED, REPLAYED = 0.3, 0.2
+FORGED, REPLAYED, OF_DECLINED = 0.3, 0.2, 0.5
 MOST_TIMES = 3
 _OTHER_SECRET = "whsec_of_somebody_else"
 # What is replayed long after is still within the window: what is older is refused, and told with the forged.
@@ -89,6 +89,9 @@ class Postman:
     async def _forge(self, payment: str) -> None:
         """Says that it is paid, or that another amount is, in the provider's name."""
         shop, source, now = self._shop, self._source, SystemClock().now()
+        if shop.diary.declined and source.random() < OF_DECLINED:
+            # There it would be worth most.
+            payment = source.choice(shop.diary.declined)
         try:
             headers, body = await shop.sandbox.webhook_of(payment)
         except LookupError:
