@@ -140,8 +140,8 @@ async def _begin(cashier: Cashier, quote: Quote, provider: Provider, order: Orde
         now = await cashier.database.now(connection)
         await records.lock_booking(connection, quote.reservation)
         before = await records.payment(connection, quote.payment)
-        if before is not None:
-            return _same_attempt(before, quote, provider, order)
+        if before is not None and _is_same_attempt(before, quote, provider, order):
+            return before
         await _refuse_stale(cashier, connection, quote, now)
         bill = await cashier.read_bill(connection, quote.reservation, now)
         assert bill is not None
@@ -189,15 +189,20 @@ async def _begin(cashier: Cashier, quote: Quote, provider: Provider, order: Orde
     return payment
 
 
-def _same_attempt(before: Payment, quote: Quote, provider: Provider, order: Order) -> Payment:
-    """Who sends a quote again is told of its payment; who pays the same otherwise, that it is being paid."""
+def _is_same_attempt(before: Payment, quote: Quote, provider: Provider, order: Order) -> bool:
+    """Who sends a quote again is told of its payment; who pays the same otherwise, what became of that.
+
+    An attempt that came to nothing stands in nobody's way: what is due now has another quote.
+    """
     is_same = (before.amount_minor, before.currency) == (quote.amount_minor, quote.currency)
     in_same_way = (before.provider, before.means, before.by) == (provider.name, order.paid_with, order.by)
     if is_same and in_same_way:
-        return before
+        return True
     if before.state == PaymentState.PENDING:
         raise problems.being_paid(before.id)
-    raise problems.already_paid(before.id, before.provider)
+    if before.state == PaymentState.PAID:
+        raise problems.already_paid(before.id, before.provider)
+    return False
 
 
 async def _refuse_stale(cashier: Cashier, connection: AsyncConnection, quote: Quote, now: datetime) -> None:

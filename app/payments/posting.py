@@ -23,7 +23,7 @@ from app.payments.bills import Bill
 from app.payments.journal import Entry, Pages
 from app.payments.models import Payment, PostingOutcome
 from app.payments.paying import Cashier, back_url, order_of, settle_in
-from app.payments.quotes import payment_id
+from app.payments.quotes import other_payment_id
 from app.payments.records import Standing
 
 log = structlog.get_logger()
@@ -132,9 +132,10 @@ async def _post(
 ) -> tuple[PostingOutcome, str]:
     """What became of it, and the payment that it is now, or was for."""
     quote = entry.quote
-    before = await records.payment(connection, quote.payment)
-    if before is not None and entry.is_alike(before.provider, before.means, before.by):
-        return PostingOutcome.KNOWN, before.id
+    for name in (quote.payment, _other_name(entry)):
+        before = await records.payment(connection, name)
+        if before is not None and entry.is_alike(before.provider, before.means, before.by):
+            return PostingOutcome.KNOWN, before.id
     if await records.pending_of(connection, quote.reservation) is not None:
         raise Later
     bill = await cashier.read_bill(connection, quote.reservation, entry.accepted_at)
@@ -164,11 +165,16 @@ async def _post(
     return PostingOutcome.PAID_TWICE, payment.id
 
 
+def _other_name(entry: Entry) -> str:
+    """Where another process has accepted the same, it is found by this."""
+    return other_payment_id(entry.quote.payment, entry.provider, entry.means, entry.by)
+
+
 def _payment(entry: Entry, bill: Bill, standing: Standing, until: datetime, created_at: datetime) -> Payment:
     """The next attempt of its booking: where nothing came in between, the very one that was quoted."""
     quote, ordinal = entry.quote, standing.ended + 1
     return Payment(
-        id=payment_id(quote.reservation, ordinal),
+        id=quote.payment if ordinal == quote.ordinal else _other_name(entry),
         reservation_id=quote.reservation,
         lot_id=bill.lot_id,
         ordinal=ordinal,

@@ -42,6 +42,11 @@ def payment_id(reservation: str, ordinal: int) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{reservation}:{ordinal}"))
 
 
+def other_payment_id(payment: str, provider: str, means: str, by: str) -> str:
+    """What a payment is called whose quote's own identifier is another attempt's: the same, sent again."""
+    return str(uuid.uuid5(_NAMESPACE, f"{payment}:{provider}:{means}:{by}"))
+
+
 @dataclass(frozen=True)
 class Quoted:
     """A quote with the fee that it is of; ``quote`` is ``None`` where nothing is due."""

@@ -21,7 +21,8 @@ from app.settings import default_data_dir
 from tests.chaos import table
 from tests.chaos.checker import Violation
 from tests.chaos.figures import Book, Figures
-from tests.chaos.forms import FORMS, Form
+from tests.chaos.form import Form
+from tests.chaos.forms import FORMS
 from tests.chaos.history import History, save
 from tests.chaos.site import Site, opened_site
 from tests.chaos.trials import Result, Trial

@@ -15,7 +15,7 @@ from app.settings import Settings, embedded_redis_socket, embedded_redis_url
 from tests.chaos.processes import Command, Fork, Process
 from tests.chaos.site import Base
 from tests.integration.launch.run_process import free_port
-from workers import bookings, duties, status
+from workers import bookings, duties, payments, status
 
 SWEEPS_EVERY_S = 1.0
 _HOST = "127.0.0.1"
@@ -37,11 +37,16 @@ def end_what_time_ends() -> None:
     asyncio.run(duties.main(partial(bookings.duties, sweeps_every_s=SWEEPS_EVERY_S)))
 
 
+def finish_payments() -> None:
+    """The payments worker."""
+    asyncio.run(duties.main(payments.duties))
+
+
 @dataclass(frozen=True)
 class Shape:
     """How a deployment is put up.
 
-    ``enders`` bookings workers run ``end``.
+    ``enders`` bookings workers run ``end``, ``finishers`` payments workers run ``finish``.
     ``redis_url`` and ``database_url`` are what its processes use where that is not the server itself;
     ``serve`` is what its web processes run; ``environment`` adds variables to a process by its name, which
     then is a command of its own, as variables that are read at its start ask for.
@@ -50,6 +55,8 @@ class Shape:
     webs: int = 1
     enders: int = 1
     end: Callable[[], None] = end_what_time_ends
+    finishers: int = 0
+    finish: Callable[[], None] = finish_payments
     redis_url: str | None = None
     database_url: str | None = None
     serve: Callable[[], None] = serve
@@ -58,7 +65,7 @@ class Shape:
 
 class Deployment:
     """The processes by their names: ``redis`` and ``postgresql`` where they are its own, ``status``,
-    ``bookings``, ``web-1`` …
+    ``bookings``, ``payments``, ``web-1`` …
     """
 
     def __init__(self, folder: Path, base: Base, shape: Shape) -> None:
@@ -73,10 +80,12 @@ class Deployment:
         if base.server is not None:
             servers["postgresql"] = base.server
         webs = {name: self._web(name, port) for name, port in self.ports.items()}
-        self.enders = ["bookings", *(f"bookings-{number}" for number in range(2, shape.enders + 1))]
+        self.enders = _numbered("bookings", shape.enders)
+        self.finishers = _numbered("payments", shape.finishers)
         workers = {
             "status": self._worker("status", keep_redis_true),
             **{name: self._worker(name, shape.end) for name in self.enders},
+            **{name: self._worker(name, shape.finish) for name in self.finishers},
         }
         self.processes: dict[str, Process] = {**servers, **workers, **webs}
 
@@ -135,6 +144,11 @@ class Deployment:
             run = f"from {main.__module__} import {main.__name__} as main; main()"
             return Command(name, [sys.executable, "-c", run], log, serves, {**env, **more})
         return Fork(name, main, log, serves, env)
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    """The first is called by the name alone."""
+    return [name if number == 1 else f"{name}-{number}" for number in range(1, count + 1)]
 
 
 def _settings(folder: Path, database_url: str, redis_url: str, port: int = 8000) -> Settings:

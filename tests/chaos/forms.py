@@ -1,51 +1,15 @@
 """The long forms of the chaos suite: what each promises, and how much of it is enough."""
 
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from tests.chaos import broken, cluster, expiries, life, race, redis_loss, replies, trials
 from tests.chaos.broken import Variant
-from tests.chaos.figures import Figures
+from tests.chaos.form import Form, Run, times
+from tests.chaos.payments import forms as payment_forms
 from tests.chaos.site import Kind
-from tests.chaos.trials import Result, Trial
 from tests.integration.bookings.model.exploring import STEPS
 
 SQLITE, POSTGRESQL = Kind
-
-
-@dataclass(frozen=True)
-class Form:
-    """``name`` is what ``--only`` takes; ``title`` and ``kind`` tell forms of one name apart. It has run long
-    enough when the sum ``counted`` has come to ``goal``. ``least_s``: less time is of no use to it;
-    ``slice_s``: so long it runs before another one has its turn. ``tells`` puts its figures into words.
-    """
-
-    name: str
-    title: str
-    kind: Kind
-    promise: str
-    counted: str
-    goal: int
-    least_s: float
-    slice_s: float
-    run: Callable[[Trial], Awaitable[Result]]
-    tells: Callable[[Mapping[str, float]], str]
-    violations: str = "violations"
-
-    @property
-    def key(self) -> str:
-        """Names it among all."""
-        return f"{self.title}, {self.kind}"
-
-    def words(self, figures: Figures) -> str:
-        """Its figures as a sentence; what has not been counted yet is 0."""
-        return self.tells(defaultdict(float, {**figures.sums, **figures.most}))
-
-    def progress(self, figures: Figures) -> float:
-        """How much of its goal is done; 1 is all."""
-        return figures.sums.get(self.counted, 0) / self.goal
 
 
 def _race_form(kind: Kind) -> Form:
@@ -78,15 +42,11 @@ def _broken_form(kind: Kind, variant: Variant) -> Form:
         slice_s=15,
         run=partial(trials.race_broken, kind, variant),
         tells=lambda sums: (
-            f"caught {_times(sums['caught'])}, within {sums['operations'] / max(sums['caught'], 1):,.0f} "
+            f"caught {times(sums['caught'])}, within {sums['operations'] / max(sums['caught'], 1):,.0f} "
             "operations on average"
         ),
         violations="times not",
     )
-
-
-def _times(count: float) -> str:
-    return "once" if count == 1 else f"{count:.0f} times"
 
 
 _LIFE = Form(
@@ -108,7 +68,7 @@ _LIFE = Form(
         f"confirmed and {sums['did not answer']:,.0f} not answered; "
         f"{sums['left the line']:,.0f} left the line; "
         f"{sums['check_in']:,.0f} check-ins, {sums['close'] + sums['close_when_free']:,.0f} closed, "
-        f"{sums['open']:,.0f} opened, {sums['move']:,.0f} moved, the lot closed {_times(sums['shut'])}; "
+        f"{sums['open']:,.0f} opened, {sums['move']:,.0f} moved, the lot closed {times(sums['shut'])}; "
         f"all agreed after {sums['settled']:.1f} s at most"
     ),
 )
@@ -125,7 +85,7 @@ def _life_broken_form(variant: life.Variant) -> Form:
         least_s=15,
         slice_s=15,
         run=partial(trials.live_broken, variant),
-        tells=lambda sums: f"caught {_times(sums['caught'])} in {sums['operations']:,.0f} operations",
+        tells=lambda sums: f"caught {times(sums['caught'])} in {sums['operations']:,.0f} operations",
         violations="times not",
     )
 
@@ -151,7 +111,7 @@ def _kills_form(kind: Kind) -> Form:
     )
 
 
-def _replies_form(kind: Kind, lost: str, run: Callable[[Trial], Awaitable[Result]]) -> Form:
+def _replies_form(kind: Kind, lost: str, run: Run) -> Form:
     return Form(
         name="replies",
         title=f"{lost} lost by a proxy",
@@ -281,6 +241,7 @@ _CLOCKS = Form(
     tells=lambda sums: f"{sums['amounts']:,.0f} amounts, {sums['operations']:,.0f} operations",
 )
 
+
 _OF_REDIS = f"{replies.REDIS_SHARE:.0%} of the replies of Redis"
 _OF_SQL = f"{replies.SQL_SHARE:.0%} of the replies of SQL to a COMMIT"
 FORMS = (
@@ -296,6 +257,7 @@ FORMS = (
     _LIFE,
     *(_life_broken_form(variant) for variant in life.VARIANTS),
     *(_expiries_form(kind) for kind in Kind),
+    *payment_forms.FORMS,
     *(_model_form(kind) for kind in Kind),
     _CLOCKS,
 )

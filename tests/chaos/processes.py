@@ -24,9 +24,11 @@ _IMPORTED = (
     "app.launch.serve",
     "app.launch.tasks",
     "app.main",
+    "tests.chaos.payments.launchers",
     "tests.chaos.sabotage",
     "tests.chaos.steps.victim",
     "workers.bookings",
+    "workers.payments",
     "workers.status",
 )
 

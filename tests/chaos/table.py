@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.chaos.figures import Book
-from tests.chaos.forms import FORMS, Form
+from tests.chaos.form import Form
+from tests.chaos.forms import FORMS
 from tests.chaos.site import Kind
 
 BEGIN, END = "<!-- figures: bin/chaos --write -->", "<!-- end of figures -->"

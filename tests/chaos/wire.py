@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,23 +24,30 @@ class Wire:
 
     async def post(self, target: str, body: dict[str, Any], **headers: str) -> tuple[int, dict[str, Any]]:
         """Status and document of the answer. Raises one of WIRE_IS_CUT where there is none."""
-        data = json.dumps(body).encode()
-        lines = [f"POST {target} HTTP/1.1", f"Host: {self.host}", f"Content-Length: {len(data)}"]
-        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-        return await self._ask(
-            "\r\n".join((*lines, "Content-Type: application/json", "", "")).encode() + data
-        )
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        status, text = await self.send("POST", target, json.dumps(body).encode(), named)
+        return status, json.loads(text)
 
     async def get(self, target: str) -> tuple[int, dict[str, Any]]:
         """As ``post``."""
-        return await self._ask(f"GET {target} HTTP/1.1\r\nHost: {self.host}\r\n\r\n".encode())
+        status, text = await self.send("GET", target)
+        return status, json.loads(text)
+
+    async def send(
+        self, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """As ``post``, of whatever a body may be; it is JSON where the headers do not say otherwise."""
+        named = {"Content-Type": "application/json"} if body else {}
+        lines = [f"{method} {target} HTTP/1.1", f"Host: {self.host}", f"Content-Length: {len(body)}"]
+        lines += [f"{name}: {value}" for name, value in {**named, **(headers or {})}.items()]
+        return await self._ask("\r\n".join((*lines, "", "")).encode() + body)
 
     def close(self) -> None:
         """Cuts the connections that nobody uses."""
         while self._idle:
             self._idle.pop()[0][1].close()
 
-    async def _ask(self, request: bytes) -> tuple[int, dict[str, Any]]:
+    async def _ask(self, request: bytes) -> tuple[int, bytes]:
         async with asyncio.timeout(self._patience_s):
             connection = self._living() or await self._connect()
             try:
@@ -67,10 +75,10 @@ class Wire:
         return await asyncio.open_connection(host, int(port))
 
 
-async def _read(reader: asyncio.StreamReader) -> tuple[int, dict[str, Any]]:
+async def _read(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
     status, length = int(head.split(" ", 2)[1]), 0
     for line in head.split("\r\n"):
         if line.startswith("content-length:"):
             length = int(line.partition(":")[2])
-    return status, json.loads(await reader.readexactly(length))
+    return status, await reader.readexactly(length)

@@ -189,6 +189,27 @@ async def test_the_same_card_payment_in_two_processes_is_posted_once(
     assert sorted(await outcomes(cashier)) == [PostingOutcome.KNOWN, PostingOutcome.POSTED]
 
 
+async def test_cash_after_a_declined_card_that_two_processes_accepted_is_in_the_till_once(
+    shop: tuple[Cashier, FixedClock, list[str]],
+) -> None:
+    cashier, _, (one, two, *_) = shop
+    other = replace(cashier, journal=Journal(cashier.journal.folder))
+    for booking, order in ((one, CASH), (two, CARD)):
+        signed = await quoted(cashier, booking)
+        declined = await pay(cashier, signed, Order(DECLINE))
+        assert isinstance(declined, Payment)
+        await accepted(cashier, signed, order)
+        await accepted(other, signed, order)
+        for _ in range(2):
+            await Posting(cashier, nobody_leaves).go_on()
+            await finish(cashier)
+        states = [(each.ordinal, each.state) for each in await payments_of(cashier, booking)]
+        assert states == [(1, PaymentState.FAILED), (2, PaymentState.PAID)]
+    assert sorted(await outcomes(cashier)) == [PostingOutcome.KNOWN] * 2 + [PostingOutcome.POSTED] * 2
+    left, none = await quote_for(cashier, one)
+    assert (left.fee.amount_minor, none) == (0, "")
+
+
 async def test_cash_that_was_taken_twice_is_to_be_given_back_by_a_person(
     shop: tuple[Cashier, FixedClock, list[str]],
 ) -> None:

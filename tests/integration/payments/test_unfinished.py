@@ -107,6 +107,23 @@ async def test_whose_answer_was_lost_is_found_by_the_worker_and_charged_once(
     await is_true(cashier, paid=1)
 
 
+async def test_after_one_card_was_declined_the_same_quote_with_another_card_is_not_called_paid(
+    shop: tuple[Cashier, Wire, FixedClock, list[str]],
+) -> None:
+    cashier, _, _, bookings = shop
+    _, signed = await quote_for(cashier, bookings[0])
+    assert (await pay(cashier, signed, Order(DECLINE))).state == PaymentState.FAILED
+    with pytest.raises(Problem) as refused:
+        await pay(cashier, signed, Order(SUCCESS))
+    assert (refused.value.status, refused.value.type) == (409, "stale-quote")
+    again = await pay(cashier, refused.value.extra["quote"], Order(SUCCESS))
+    assert (again.state, again.ordinal) == (PaymentState.PAID, 2)
+    with pytest.raises(Problem) as late:
+        await pay(cashier, signed, Order(SUCCESS))
+    assert late.value.type == "nothing-due"
+    await is_true(cashier, paid=1)
+
+
 async def test_several_workers_finish_each_payment_once(
     shop: tuple[Cashier, Wire, FixedClock, list[str]],
 ) -> None:
