@@ -33,6 +33,7 @@ from app.payments import records
 from app.payments.journal import Entry
 from app.payments.models import PaymentState
 from app.payments.paying import Cashier, Order, as_problem, pay, quote_for
+from app.payments.refunding import give_back_surplus
 from app.payments.webhooks import take_up
 from app.slots import queries
 from app.slots.forms import SlotForm
@@ -164,6 +165,7 @@ async def _unreserve(request: Request, body: dict[str, Any]) -> Response:
             idempotency=_idempotency_key(request, body),
         ),
     )
+    await give_back_surplus(part(request, Cashier), done.reservation)
     return JSONResponse(answers.released(done, await _is_paid(request, done)))
 
 

@@ -313,6 +313,11 @@ async def _take(request: Request, running: Reservation) -> views.Take | None:
     if found.quote is None:
         return None
     means = [one for one in cashier.providers.values() if one.by_attendant]
+    async with cashier.database.look() as connection:
+        pending = await payments.pending_of(connection, running.id)
+    if pending is not None:
+        amount = Money(pending.amount_minor, pending.currency).text()
+        return views.Take("", amount, (), f"The driver is paying {amount} by card. Take nothing meanwhile.")
     return views.Take(
         signed,
         found.fee.money.text(),

@@ -1,5 +1,7 @@
 """What an attendant sees of money: what is to be given back, and what a lot took today."""
 
+from datetime import datetime, timedelta
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -7,25 +9,33 @@ from app.accounts.access import SigningKey, account
 from app.accounts.models import Role
 from app.attendant import views
 from app.bookings import problems
+from app.bookings import queries as bookings
 from app.core import metrics, words
 from app.core.days import day_of, day_span, day_text
+from app.core.errors import Problem
 from app.core.forms import read_form
 from app.core.ids import sign_id
 from app.core.money import Money
 from app.core.parts import part
 from app.core.templating import page
-from app.payments import listing, wording
+from app.payments import listing, records, wording
 from app.payments.models import Payment, PaymentState
-from app.payments.paying import Cashier
+from app.payments.paying import Cashier, Order, pay, quote_for
 from app.payments.refunding import hand_back
 from app.slots import queries as slots
 
 MOST_LOTS = 200
+MOST_OWED = 20
+# Who drove off and comes back, or stands at the way out.
+OWED_FOR = timedelta(hours=24)
+_SAID = {"given-back": "It is noted as given back.", "taken": "It is taken. The receipt is below."}
+_REFUSED = "Nothing was taken: what is owed has changed, or somebody else was paying. This is how it is now."
 
 
 async def money(request: Request) -> Response:
     """``GET /attendant/money``: what is to be given back; with ``?lot=`` there, and today's payments."""
     cashier, code = part(request, Cashier), request.query_params.get("lot", "").strip()[:80]
+    typed = request.query_params.get("q", "").replace("\x00", "").strip()[:32]
     by_hand = [one.name for one in cashier.providers.values() if one.by_attendant]
     async with cashier.database.look() as connection:
         now = await cashier.database.now(connection)
@@ -34,12 +44,15 @@ async def money(request: Request) -> Response:
         if code and lot is None:
             raise problems.no_such_lot(code)
         pairs = await listing.pending_refunds(connection, by_hand, lot.id if lot else None)
-        found, today = listing.Page([], {}, None), ""
+        found, today, unpaid = listing.Page([], {}, None), "", []
         if lot is not None:
             day = day_of(now, lot.time_zone)
             today = day_text(day)
             wanted = listing.Wanted(lot.id, day_span(day, lot.time_zone))
             found = await listing.payment_page(connection, wanted)
+            since = now - OWED_FOR
+            unpaid = await bookings.owing(connection, lot.id or 0, since, typed, MOST_OWED + 1)
+    owed = [await _owed(cashier, one, lot.time_zone if lot else "", now) for one in unpaid[:MOST_OWED]]
     view = views.MoneyPage(
         attendant=account(request).name,
         is_operator=account(request).role is Role.OPERATOR,
@@ -50,9 +63,45 @@ async def money(request: Request) -> Response:
         to_give=tuple(wording.to_give(refund, payment) for refund, payment in pairs),
         payments=tuple(_row(request, one, found.pending_minor.get(one.id, 0)) for one in found.payments),
         has_more=found.following is not None,
-        notice="It is noted as given back." if request.query_params.get("done") == "given-back" else "",
+        notice=_SAID.get(request.query_params.get("done", ""), ""),
+        refused=_REFUSED if request.query_params.get("done") == "changed" else "",
+        owed=tuple(one for one in owed if one is not None),
+        owed_more=len(unpaid) > MOST_OWED,
+        typed=typed,
     )
     return page("attendant/money.html", view)
+
+
+async def _owed(cashier: Cashier, one: bookings.Owing, time_zone: str, now: datetime) -> views.OwedRow | None:
+    found, signed = await quote_for(cashier, one.reservation)
+    if found.quote is None:
+        return None
+    async with cashier.database.look() as connection:
+        pending = await records.pending_of(connection, one.reservation)
+    means = tuple(
+        (value, words_)
+        for provider in cashier.providers.values()
+        if provider.by_attendant
+        for value, words_ in provider.means.items()
+    )
+    amount = found.fee.money.text()
+    take = None if pending is not None else views.Take(signed, amount, means)
+    return views.OwedRow(one.entity, one.slot, words.clock(one.ended_at, time_zone, now), amount, take)
+
+
+async def taken(request: Request) -> Response:
+    """``POST /attendant/money/take``: somebody has paid for what had ended; sent again, it is once."""
+    sent = await read_form(request)
+    lot = sent.get("lot", "")[:80]
+    try:
+        order = Order(sent.get("means", ""), by=account(request).name)
+        await pay(part(request, Cashier), sent.get("quote", ""), order)
+    except Problem as problem:
+        if problem.status != 409:
+            raise
+        return RedirectResponse(views.money_url(lot, done="changed"), 303)
+    metrics.ATTENDED.labels("pay").inc()
+    return RedirectResponse(views.money_url(lot, done="taken"), 303)
 
 
 def _row(request: Request, one: Payment, pending_minor: int) -> views.PaymentRow:

@@ -27,6 +27,7 @@ from app.core.templating import page, wants_fragment
 from app.payments import records as payments
 from app.payments.journal import Entry
 from app.payments.paying import Cashier, Order, pay
+from app.payments.refunding import give_back_surplus
 from app.payments.tariffs.offers import LONGEST_CODE
 from app.slots.importers.values import in_natural_order
 from app.slots.layout import LaidSlot, Layout
@@ -237,6 +238,7 @@ async def _keep_open(one: _Acting) -> _Done:
 async def _release(one: _Acting) -> _Done:
     seen = one.slot.id, one.version
     done = await release_seen(one.desk, one.sent.get("reservation", ""), seen, one.key)
+    await give_back_surplus(one.cashier, done.reservation)
     async with one.desk.database.look() as connection:
         standing = await payments.standing(connection, done.reservation)
     owed = Money(max(0, done.fee.amount_minor - standing.settled_minor), done.fee.currency)

@@ -246,11 +246,15 @@ _ACTIONS: dict[ActionName, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """Money that may be taken: `quote` is sent as it is; `means` are (what is sent, what is read)."""
+    """Money that may be taken: `quote` is sent as it is; `means` are (what is sent, what is read).
+
+    `under_way`: the driver is paying just now, and nothing is to be taken.
+    """
 
     quote: str
     amount: str
     means: tuple[tuple[str, str], ...]
+    under_way: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,6 +396,17 @@ class PaymentRow:
 
 
 @dataclass(frozen=True, slots=True)
+class OwedRow:
+    """A booking that has ended and is not paid; `take` is missing while its driver is paying."""
+
+    plate: str
+    slot: str
+    left: str
+    amount: str
+    take: Take | None
+
+
+@dataclass(frozen=True, slots=True)
 class MoneyPage:
     """`attendant/money.html`: what is to be given back, of all lots or of `lot`, whose payments follow."""
 
@@ -405,3 +420,8 @@ class MoneyPage:
     payments: tuple[PaymentRow, ...]
     has_more: bool = False
     notice: str = ""
+    refused: str = ""
+    # Of the lot: what was not paid when it ended, the last day's, of plates that hold `typed`.
+    owed: tuple[OwedRow, ...] = ()
+    owed_more: bool = False
+    typed: str = ""

@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.bookings.entity import as_compared
 from app.bookings.models import Ending, Reservation, ReservationHistory, ReservationMove
 from app.bookings.records import HISTORY, RESERVATION, active, ended
+from app.payments.models import PaymentState
+from app.payments.records import PAYMENT
 from app.slots.models import Slot, SlotState, State
 
 _MOVE = ReservationMove.__table__  # type: ignore[attr-defined]
@@ -41,6 +43,16 @@ class Seen:
     until: datetime | None
     ended_at: datetime | None
     reservation: Reservation | None = None
+
+
+@dataclass(frozen=True)
+class Owing:
+    """A booking that has ended and is not paid."""
+
+    reservation: str
+    slot: str
+    entity: str
+    ended_at: datetime
 
 
 @dataclass(frozen=True)
@@ -84,7 +96,7 @@ async def slot_now(connection: AsyncConnection, slot_id: int) -> SlotNow | None:
 async def find_entity(connection: AsyncConnection, lot_id: int, typed: str, limit: int) -> list[Seen]:
     """Running bookings whose entity holds what was typed, then those that ended last."""
     plain = as_compared(typed, plate=True)
-    like = "%" + plain.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    like = f"%{_escaped(plain)}%"
     found: list[Seen] = []
     for table, ended_at in ((RESERVATION, null()), (HISTORY, HISTORY.c.ended_at)):
         stripped = table.c.entity
@@ -208,6 +220,42 @@ async def stays_since(connection: AsyncConnection, slot_id: int, since: datetime
         .order_by(HISTORY.c.ended_at)
     )
     return [ReservationHistory(**row) for row in rows.mappings()]
+
+
+async def owing(
+    connection: AsyncConnection, lot_id: int, since: datetime, typed: str, limit: int
+) -> list[Owing]:
+    """Bookings that ended since then and were not paid as a whole, of entities that hold what was typed.
+
+    The last first. What was paid and given back was somebody's decision: it is not asked for here again.
+    """
+    paid = (
+        select(func.coalesce(func.sum(PAYMENT.c.amount_minor), 0))
+        .where(PAYMENT.c.reservation_id == HISTORY.c.id, PAYMENT.c.state == PaymentState.PAID)
+        .scalar_subquery()
+    )
+    like = f"%{_escaped(as_compared(typed, plate=True))}%"
+    rows = await connection.execute(
+        select(HISTORY.c.id, _SLOT.c.name, HISTORY.c.entity_given, HISTORY.c.ended_at)
+        .join_from(HISTORY, _SLOT, _SLOT.c.id == HISTORY.c.slot_id)
+        .where(
+            HISTORY.c.lot_id == lot_id,
+            HISTORY.c.ended_at >= since,
+            HISTORY.c.amount_minor > paid,
+            or_(
+                HISTORY.c.entity.ilike(like, escape="\\"),
+                _squeezed(HISTORY.c.entity).ilike(like, escape="\\"),
+            ),
+        )
+        .order_by(HISTORY.c.ended_at.desc(), HISTORY.c.id)
+        .limit(limit)
+    )
+    return [Owing(*row) for row in rows]
+
+
+def _escaped(plain: str) -> str:
+    """For a LIKE whose escape is a backslash."""
+    return plain.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 async def _running(connection: AsyncConnection, conditions: list[Any], order: Any, limit: int) -> list[Seen]:

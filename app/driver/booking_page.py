@@ -24,7 +24,7 @@ from app.core.parts import part
 from app.core.web import origin_of
 from app.driver.cookies import reservations
 from app.driver.lot_page import lot_map
-from app.driver.paying import pay_form, payment_rows, settled_minor
+from app.driver.paying import paid_notice, pay_form, payment_rows, settled_minor
 from app.driver.views import (
     BookingPage,
     BookingRow,
@@ -80,6 +80,7 @@ async def booking_page(
     pay = None
     if not any(one.waits for one in payments):
         pay = await pay_form(request, facts.id, lot.time_zone, runs=running is not None)
+    notice = notice or paid_notice(request, payments)
     return BookingPage(
         slot_name=slot.name,
         position=slot.position,
@@ -145,6 +146,12 @@ async def my_bookings(request: Request) -> MyBookings:
             row = _row(found, layout, tariff, token, now)
             (active if row.active else ended).append(row)
     return MyBookings(tuple(active), tuple(ended))
+
+
+async def known_address(request: Request) -> str:
+    """The address of the booking whose secret the path holds. A Problem (404) where it is not known."""
+    await _facts(request)
+    return f"/bookings/{request.path_params['token']}"
 
 
 async def _facts(request: Request) -> tuple[Booking, Tariff, datetime, Layout]:

@@ -22,6 +22,7 @@ from app.driver.views import (
     CameBackPage,
     Choice,
     FeeLine,
+    Notice,
     OnwardPage,
     Pay,
     PaymentRow,
@@ -35,7 +36,10 @@ from app.payments.models import Payment, PaymentState, Receipt, Refund
 from app.payments.paying import Cashier, quote_for, settle
 from app.payments.providers.protocol import Fate
 from app.payments.providers.sandbox import Sandbox
+from app.payments.receipts import lines_of
 
+# In the query of a booking's address: its payer has just paid, or not.
+COMES_FROM_PAYING = "paying"
 _DECIDED = {
     Fate.PAID: "It is paid.",
     Fate.DECLINED: "It was not confirmed.",
@@ -84,6 +88,25 @@ async def payment_rows(request: Request, reservation: str, time_zone: str) -> tu
     return tuple(_row(key, one, pending.get(one.id, 0), time_zone, here) for one in reversed(found))
 
 
+def paid_notice(request: Request, payments: tuple[PaymentRow, ...]) -> Notice | None:
+    """What became of the newest payment: while it is under way, and where its payer comes from paying."""
+    newest = payments[0] if payments else None
+    if newest is None:
+        return None
+    if newest.give_up_url:
+        return Notice(
+            f"{newest.amount} is not paid yet.", "Go on with the payment below, or give it up.", "stale"
+        )
+    if newest.waits:
+        text = "There is nothing for you to do. It is charged once, or not at all."
+        return Notice(f"{newest.amount} is being paid.", text, "stale")
+    if COMES_FROM_PAYING not in request.query_params:
+        return None
+    if newest.url:
+        return Notice(f"{newest.amount} is paid.", "The receipt is below.")
+    return Notice(f"{newest.amount} was not paid.", "Nothing was charged.", "problem")
+
+
 def _row(key: bytes, one: Payment, pending_minor: int, time_zone: str, booking_url: str) -> PaymentRow:
     state = PaymentState(one.state)
     return PaymentRow(
@@ -128,8 +151,9 @@ def _receipt(receipt: Receipt, refunds: list[Refund], link: str) -> ReceiptPage:
         lot_name=bill["lot"]["name"],
         slot_name=bill["slot"]["name"],
         from_text=at(bill["from"]),
+        until_label="Until" if bill["ended"] else "Good for leaving until",
         until_text=at(bill["until"]),
-        lines=tuple(_fee_line(line, currency) for line in bill["lines"]),
+        lines=tuple(_fee_line(line, currency) for line in lines_of(bill, told["amountMinor"])),
         amount=Money(told["amountMinor"], currency).text(),
         paid_text=at(told["paidAt"]),
         means=wording.means_words(told["means"]),
@@ -144,6 +168,11 @@ def _receipt(receipt: Receipt, refunds: list[Refund], link: str) -> ReceiptPage:
             for one in refunds
         ),
     )
+
+
+def booking_after_paying(token: str) -> str:
+    """The booking's page, which says what became of the payment."""
+    return f"/bookings/{token}?{COMES_FROM_PAYING}=done"
 
 
 def onward_page(payment: Payment) -> OnwardPage:
@@ -165,7 +194,7 @@ async def back_from_provider(request: Request) -> str | CameBackPage:
     payment = await hear(part(request, Cashier), request.path_params["payment"])
     for token, reservation in reservations(request).items():
         if reservation == payment.reservation_id:
-            return f"/bookings/{token}"
+            return booking_after_paying(token)
     title, told = _CAME_BACK[PaymentState(payment.state)]
     amount = Money(payment.amount_minor, payment.currency).text()
     return CameBackPage(title, amount, told, payment.id)

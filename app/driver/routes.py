@@ -42,6 +42,7 @@ from app.payments.models import PaymentState
 from app.payments.paying import Cashier, Order, as_problem, pay
 from app.payments.problems import no_such_payment
 from app.payments.records import payments_of
+from app.payments.refunding import give_back_surplus
 from app.payments.tariffs.offers import LONGEST_CODE
 from app.slots.layout import LaidSlot, Layout, Layouts
 from app.slots.models import State
@@ -349,7 +350,8 @@ async def pay_booking(request: Request) -> Response:
         return _go_to(request, paid.next_url)
     if sent.get("leave") and paid.state == PaymentState.PAID:
         await release(part(request, Desk), held)
-    return _go_to(request, here)
+        await give_back_surplus(part(request, Cashier), held)
+    return _go_to(request, paying.booking_after_paying(request.path_params["token"]))
 
 
 async def payment_waits(request: Request) -> Response:
@@ -360,7 +362,8 @@ async def payment_waits(request: Request) -> Response:
         raise no_such_payment()
     if any(one.state == PaymentState.PENDING for one in found):
         return Response(status_code=204)
-    return Response(status_code=204, headers={"HX-Redirect": f"/bookings/{request.path_params['token']}"})
+    after = paying.booking_after_paying(request.path_params["token"])
+    return Response(status_code=204, headers={"HX-Redirect": after})
 
 
 async def give_up_payment(request: Request) -> Response:
@@ -371,14 +374,21 @@ async def give_up_payment(request: Request) -> Response:
         await give_up(part(request, Cashier), payment)
     except Problem as problem:
         return await _booking_again(request, problem)
-    return _go_to(request, f"/bookings/{request.path_params['token']}")
+    return _go_to(request, paying.booking_after_paying(request.path_params["token"]))
+
+
+async def booking_form(request: Request) -> Response:
+    """``GET`` of an address that takes a form, as after a reload: the booking's page."""
+    return RedirectResponse(await booking_page.known_address(request), 303)
 
 
 async def _booking_again(request: Request, problem: Problem) -> Response:
     """The booking as it is now, and why it could not be changed."""
     if problem.status not in (402, 403, 409, 422):
         raise problem
-    text = problem.detail if problem.status == 402 else "The booking is shown as it is now."
+    is_of_money = problem.type in ("stale-quote", "being-paid", "already-paid", "nothing-due")
+    text = "Nothing was charged now. " if is_of_money else ""
+    text = problem.detail if problem.status == 402 else f"{text}The booking is shown as it is now."
     notice = Notice(f"{problem.title}.", text, "problem")
     shown = await booking_page.booking_page(request, notice)
     return page("driver/booking.html", shown, problem.status, headers=SECRET_PAGE)

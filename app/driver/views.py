@@ -458,6 +458,7 @@ class ReceiptPage:
     lot_name: str
     slot_name: str
     from_text: str
+    until_label: str
     until_text: str
     lines: tuple[FeeLine, ...]
     amount: str

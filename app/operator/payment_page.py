@@ -22,6 +22,7 @@ from app.payments.models import LedgerEntry, Payment, PaymentState, Receipt, Ref
 from app.payments.paying import Cashier
 from app.payments.providers.refusals import OddAmount
 from app.payments.providers.stripe_amounts import stripe_amount
+from app.payments.receipts import lines_of
 from app.payments.refunding import LONGEST_REASON
 
 SURPLUS_REASON = "Too much was paid"
@@ -115,7 +116,7 @@ def payment_page(
         state=wording.payment_words(payment, found.pending_minor),
         tone=row.tone,
         facts=tuple(_facts(found, bill, place)),
-        lines=tuple(_line(one, payment.currency) for one in bill["lines"]),
+        lines=tuple(_line(one, payment.currency) for one in lines_of(bill, payment.amount_minor)),
         total=row.amount,
         refunds=tuple(_refund(payment, one, place) for one in found.refunds),
         ledger=tuple(_ledger(one, place) for one in found.ledger),
@@ -254,7 +255,7 @@ def _facts(found: Known, bill: Mapping[str, Any], place: wording.Place) -> list[
     begin, until = (datetime.fromisoformat(bill[name]) for name in ("from", "until"))
     facts += [
         views.Fact("Parked from", wording.moment(begin, zone)),
-        views.Fact("Paid until", wording.moment(until, zone)),
+        views.Fact("Until" if bill["ended"] else "Good for leaving until", wording.moment(until, zone)),
         views.Fact("Attempt", f"number {payment.ordinal}"),
         views.Fact("Payment", payment.id),
         views.Fact("Booking", payment.reservation_id, views.filled(views.PAYMENTS, q=payment.reservation_id)),

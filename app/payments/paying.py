@@ -156,7 +156,7 @@ async def _begin(cashier: Cashier, quote: Quote, provider: Provider, order: Orde
             currency=quote.currency,
             provider=provider.name,
             means=order.paid_with,
-            return_url=back_url(order.origin, quote),
+            return_url=back_url(order.origin, quote.payment),
             bill=receipts.bill_text(bill, fee, valid_until),
             by=order.by,
             created_at=now,
@@ -232,9 +232,9 @@ def told(found: Quoted, signed: str) -> dict[str, Any]:
     return facts
 
 
-def back_url(origin: str, quote: Quote) -> str:
+def back_url(origin: str, payment: str) -> str:
     """Where a payer comes back to. A booking's own address is a secret that no provider has to know."""
-    return f"{origin}/payments/back/{quote.payment}" if origin else ""
+    return f"{origin}/payments/back/{payment}" if origin else ""
 
 
 def order_of(payment: Payment) -> ChargeOrder:

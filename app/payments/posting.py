@@ -173,8 +173,9 @@ def _other_name(entry: Entry) -> str:
 def _payment(entry: Entry, bill: Bill, standing: Standing, until: datetime, created_at: datetime) -> Payment:
     """The next attempt of its booking: where nothing came in between, the very one that was quoted."""
     quote, ordinal = entry.quote, standing.ended + 1
+    name = quote.payment if ordinal == quote.ordinal else _other_name(entry)
     return Payment(
-        id=quote.payment if ordinal == quote.ordinal else _other_name(entry),
+        id=name,
         reservation_id=quote.reservation,
         lot_id=bill.lot_id,
         ordinal=ordinal,
@@ -182,7 +183,7 @@ def _payment(entry: Entry, bill: Bill, standing: Standing, until: datetime, crea
         currency=quote.currency,
         provider=entry.provider,
         means=entry.means,
-        return_url=back_url(entry.origin, quote),
+        return_url=back_url(entry.origin, name),
         bill=receipts.bill_text(bill, bill.fee_until(until), until),
         by=entry.by,
         created_at=created_at,

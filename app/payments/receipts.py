@@ -21,14 +21,17 @@ def canonical(facts: dict[str, Any]) -> str:
 
 
 def bill_text(bill: Bill, fee: Fee, until: datetime) -> str:
-    """What a payment pays for, as it is kept with it from its beginning: the fee up to ``until``."""
+    """What a payment pays for, as it is kept with it from its beginning: the fee up to ``until``.
+
+    Of a booking that has ended it is that of its end.
+    """
     return canonical(
         {
             "reservation": bill.reservation,
             "lot": {"code": bill.lot, "name": bill.lot_name, "timeZone": bill.tariff.time_zone},
             "slot": {"identifier": bill.slot, "name": bill.slot_name, "area": bill.area},
             "from": bill.stay.start.isoformat(),
-            "until": until.isoformat(),
+            "until": (until if bill.fixed is None else bill.stay.end).isoformat(),
             "ended": bill.fixed is not None,
             "tariff": {"number": bill.tariff.id, "version": bill.tariff.version},
             "currency": fee.currency,
@@ -44,6 +47,15 @@ def bill_text(bill: Bill, fee: Fee, until: datetime) -> str:
             "dueMinor": fee.amount_minor,
         }
     )
+
+
+def lines_of(bill: dict[str, Any], amount_minor: int) -> list[dict[str, Any]]:
+    """A bill's lines that sum to what was paid then: with what had been paid before, where that is so."""
+    lines: list[dict[str, Any]] = list(bill["lines"])
+    before_minor = bill["dueMinor"] - amount_minor
+    if before_minor:
+        lines.append({"rule": "paid before", "quantity": 1, "unit": "booking", "amountMinor": -before_minor})
+    return lines
 
 
 def receipt_text(payment: Payment, charge: str, settled_at: datetime) -> str:

@@ -8,9 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import note
 from app.core import metrics
+from app.core.db import SqlAway
+from app.core.errors import Problem
 from app.core.money import Money
 from app.payments import problems, records
-from app.payments.models import Payment, Refund, RefundState
+from app.payments.models import Payment, PaymentState, Refund, RefundState
 from app.payments.paying import WORKER_AFTER, Cashier
 from app.payments.providers.protocol import Fate, ProviderAway, Refunded, RefundOrder
 from app.payments.providers.refusals import OddAmount
@@ -18,6 +20,7 @@ from app.payments.providers.refusals import OddAmount
 log = structlog.get_logger()
 _NAMESPACE = uuid.UUID("b6a1f7c2-0f6d-5b8e-8d0a-3c1e5a7d9b42")
 LONGEST_REASON = 200
+SURPLUS = "It cost less in the end than was paid."
 
 
 async def hand_back(cashier: Cashier, refund_id_: str, by: str) -> Refund:
@@ -64,6 +67,36 @@ async def give_back(
     if refund.state == RefundState.PENDING:
         return await ask(cashier, refund.id) or refund
     return refund
+
+
+async def give_back_surplus(cashier: Cashier, reservation: str) -> None:
+    """What was paid by card and the booking did not cost in the end goes back; asked again, it goes once.
+
+    A quote is of the end of its validity, and its payer may leave before. What was paid at a desk is left to
+    people. A fault is logged: an operator sees on the payment's page what is too much.
+    """
+    try:
+        async with cashier.database.look() as connection:
+            now = await cashier.database.now(connection)
+            bill = await cashier.read_bill(connection, reservation, now)
+            if bill is None or bill.fixed is None:
+                return
+            standing = await records.standing(connection, reservation)
+            paid = await records.payments_of(connection, reservation)
+            numbers = {one.id: len(await records.refunds_of(connection, one.id)) + 1 for one in paid}
+        surplus_minor = standing.settled_minor - bill.fixed.amount_minor
+        for payment in reversed(paid):
+            provider = cashier.providers.get(payment.provider)
+            is_by_card = provider is not None and not provider.by_attendant
+            left_minor = payment.amount_minor - payment.refunded_minor
+            if surplus_minor <= 0 or payment.state != PaymentState.PAID or not is_by_card or not left_minor:
+                continue
+            part_minor = min(surplus_minor, left_minor)
+            number = numbers[payment.id]
+            await give_back(cashier, payment.id, part_minor, SURPLUS, "lotline", number=number)
+            surplus_minor -= part_minor
+    except (Problem, SqlAway) as error:
+        log.warning("refund.surplus_stays", reservation=reservation, reason=str(error))
 
 
 def refund_id(payment_id: str, number: int) -> str:

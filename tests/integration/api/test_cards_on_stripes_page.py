@@ -81,7 +81,7 @@ async def test_a_browser_that_knows_the_booking_comes_back_to_it(
     await goes_to_pay(client, address)
     (session,) = stub.sessions.values()
     back = await client.get(session["success_url"], headers=PAGE)
-    assert (back.status_code, back.headers["location"]) == (303, address)
+    assert (back.status_code, back.headers["location"]) == (303, f"{address}?paying=done")
 
 
 async def test_one_that_is_not_gone_on_with_is_gone_on_with_or_given_up(
@@ -106,7 +106,7 @@ async def test_one_that_is_not_gone_on_with_is_gone_on_with_or_given_up(
     assert "not finished" in shown
     assert url not in shown
     ended = await client.get(f"{address}/pay/waits")
-    assert ended.headers["hx-redirect"] == address
+    assert ended.headers["hx-redirect"] == f"{address}?paying=done"
     await goes_to_pay(client, address)
     assert len(stub.sessions) == 2
 

@@ -315,7 +315,7 @@ async def test_nothing_is_begun_that_its_provider_can_not_do(operator: AsyncClie
         assert await refunds_of(operator, payment) == []
 
 
-async def test_what_was_paid_beyond_the_fee_is_said_and_not_given_back_by_itself(
+async def test_what_a_desk_took_beyond_the_fee_is_said_and_not_given_back_by_itself(
     operator: AsyncClient,
 ) -> None:
     """Paid when the next half hour was about to begin, and left before it did."""
@@ -323,7 +323,7 @@ async def test_what_was_paid_beyond_the_fee_is_said_and_not_given_back_by_itself
     operator.clock.advance(timedelta(minutes=29, seconds=30))  # type: ignore[attr-defined]
     cashier = cashier_of(operator)
     _, signed = await quote_for(cashier, booked.json()["reservation"])
-    payment = await pay(cashier, signed, CARD)
+    payment = await pay(cashier, signed, CASH)
     assert payment.amount_minor == 200
     assert "too much was paid" not in (await operator.get(f"{PAYMENTS}/{payment.id}")).text
     ended = await operator.post(UNRESERVE, json={"entityIdentifier": "A 1", "slot": "s0"})

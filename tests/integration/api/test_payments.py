@@ -9,7 +9,7 @@ from app.accounts.models import Role
 from app.accounts.service import create_account, create_link
 from app.bookings.desk import Desk
 from app.core.clock import FixedClock
-from tests.integration.api.calls import CALCULATE, RESERVE, put_slots
+from tests.integration.api.calls import CALCULATE, RESERVE, UNRESERVE, put_slots
 
 PAY = "/parking/payment?action=pay"
 SLOT = "/attendant/lots/here/slots/s0"
@@ -106,3 +106,83 @@ async def test_what_is_no_payment_is_refused_by_its_fields(
     pressed = await client.post(f"{booking['page']}/pay", data={"quote": "x", "means": "cash"})
     assert pressed.status_code == 422
     assert "This is no quote of ours." in pressed.text
+
+
+async def test_who_left_without_paying_pays_at_the_desk(timed_client: AsyncClient, clock: FixedClock) -> None:
+    client = timed_client
+    booking = await booked(client, clock)
+    await client.post(UNRESERVE, json={"entityIdentifier": "HKR 4821", "slot": "s0"})
+    assert "What it cost" in (await client.get(booking["page"])).text
+    await signed_in(client)
+    money = "/attendant/money?lot=here"
+    for typed, found in (("", True), ("hkr48", True), ("zz", False), ("%", False)):
+        shown = (await client.get(f"{money}&q={typed.replace('%', '%25')}")).text
+        assert ("HKR 4821" in shown) is found, typed
+    form = hidden(await client.get(money)) | {"means": "cash"}
+    for _ in range(2):
+        taken = await client.post("/attendant/money/take", data=form)
+        assert taken.headers["location"].endswith("done=taken")
+    shown = (await client.get(taken.headers["location"])).text
+    assert "It is taken." in shown
+    assert "Nobody left without paying" in shown
+    assert shown.count("/receipts/") == 1
+    other = await client.post("/attendant/money/take", data=form | {"means": "terminal"})
+    assert "Nothing was taken" in (await client.get(other.headers["location"])).text
+
+
+async def test_who_pays_for_more_than_it_costs_and_leaves_gets_the_rest_back(
+    timed_client: AsyncClient, clock: FixedClock
+) -> None:
+    client = timed_client
+    booking = await booked(client, clock)
+    # In 30 s the next half hour begins: the quote is of its price.
+    clock.advance(timedelta(minutes=9, seconds=30))
+    form = hidden(await client.get(booking["page"])) | {"means": "sandbox-success", "leave": "1"}
+    paid = await client.post(f"{booking['page']}/pay", data=form)
+    assert paid.headers["location"] == f"{booking['page']}?paying=done"
+    page = (await client.get(paid.headers["location"])).text
+    assert "€2.00 is paid." in page
+    assert "€1.00 given back" in page
+    released = await client.post(UNRESERVE, json={"entityIdentifier": "HKR 4821", "slot": "s0"})
+    assert released.json()["amountMinor"] == 100
+    page = (await client.get(booking["page"])).text
+    assert page.count("given back") == 1
+    assert "is paid." not in page
+
+
+async def test_a_second_receipt_says_what_was_paid_before_and_sums_up(
+    timed_client: AsyncClient, clock: FixedClock
+) -> None:
+    client = timed_client
+    booking = await booked(client, clock)
+    for _ in range(2):
+        form = hidden(await client.get(booking["page"])) | {"means": "sandbox-success"}
+        await client.post(f"{booking['page']}/pay", data=form)
+        clock.advance(timedelta(minutes=30))
+    newest = re.findall(r'href="(/receipts/[^"]+)"', (await client.get(booking["page"])).text)[0]
+    receipt = (await client.get(newest)).text
+    assert "Paid before" in receipt
+    assert "Good for leaving until" in receipt
+
+
+async def test_while_a_driver_pays_the_desk_takes_nothing(
+    timed_client: AsyncClient, clock: FixedClock
+) -> None:
+    client = timed_client
+    booking = await booked(client, clock)
+    form = hidden(await client.get(booking["page"])) | {"means": "sandbox-slow"}
+    await client.post(f"{booking['page']}/pay", data=form)
+    assert "€1.00 is being paid." in (await client.get(booking["page"])).text
+    await signed_in(client)
+    panel = (await client.get(SLOT, headers=BY_HTMX)).text
+    assert "The driver is paying €1.00 by card." in panel
+    assert 'value="cash"' not in panel
+
+
+async def test_a_form_that_is_loaded_anew_leads_to_the_booking(
+    timed_client: AsyncClient, clock: FixedClock
+) -> None:
+    booking = await booked(timed_client, clock)
+    for act in ("pay", "code"):
+        again = await timed_client.get(f"{booking['page']}/{act}")
+        assert (again.status_code, again.headers["location"]) == (303, booking["page"])
