@@ -7,6 +7,7 @@ from datetime import datetime
 import structlog
 
 from app.audit import trail
+from app.bookings import leaving
 from app.bookings.desk import Desk
 from app.bookings.unreserve import release
 from app.core import metrics
@@ -42,6 +43,9 @@ def duties(desk: Desk, settings: Settings) -> Sequence[Duty]:
         await posting.go_on()
         return False
 
+    async def end_who_left() -> IsBusy:
+        return await leaving.end_who_left(desk, cashier) >= leaving.AT_ONCE
+
     async def seal_audit() -> IsBusy:
         return await trail.seal(desk.database) >= trail.SEALED_AT_ONCE
 
@@ -54,6 +58,7 @@ def duties(desk: Desk, settings: Settings) -> Sequence[Duty]:
     return (
         seldom(post_journal, LOOKS_EVERY_S),
         seldom(finish_payments, LOOKS_EVERY_S),
+        seldom(end_who_left, LOOKS_EVERY_S),
         seldom(seal_audit, SEALS_EVERY_S),
         seldom(sum_ledger, SUMS_EVERY_S),
     )

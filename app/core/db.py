@@ -121,8 +121,18 @@ class Database:
                 async with self._transaction() as connection:
                     yield connection
                 return
-            async with self._turn, self._transaction() as connection:
+            async with self._my_turn(), self._transaction() as connection:
                 yield connection
+
+    @asynccontextmanager
+    async def _my_turn(self) -> AsyncIterator[None]:
+        """One writer of this process at a time; who stands in the line waits no longer than who is first."""
+        async with asyncio.timeout(BUSY_TIMEOUT_MS / 1000):
+            await self._turn.acquire()
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     @asynccontextmanager
     async def look(self) -> AsyncIterator[AsyncConnection]:

@@ -11,6 +11,8 @@ from markupsafe import Markup
 from starlette.requests import Request
 
 from app.accounts.access import SigningKey
+from app.bookings.desk import Desk
+from app.bookings.leaving import leave
 from app.core import words
 from app.core.ids import read_signed_id, sign_id
 from app.core.money import Money
@@ -192,6 +194,7 @@ _CAME_BACK = {
 async def back_from_provider(request: Request) -> str | CameBackPage:
     """The booking's address, where this browser knows it; else what became of the payment. Problem (404)."""
     payment = await hear(part(request, Cashier), request.path_params["payment"])
+    await leave(part(request, Desk), part(request, Cashier), payment)
     for token, reservation in reservations(request).items():
         if reservation == payment.reservation_id:
             return booking_after_paying(token)
@@ -233,7 +236,8 @@ async def sandbox_decides(request: Request, *, ok: bool) -> str:
     asked = await provider.asked_of_payer(payment_id)
     if asked is None:
         raise problems.no_such_payment()
-    await settle(part(request, Cashier), payment_id, await provider.confirm(payment_id, ok))
+    paid = await settle(part(request, Cashier), payment_id, await provider.confirm(payment_id, ok))
+    await leave(part(request, Desk), part(request, Cashier), paid)
     return _own_path(asked.return_url)
 
 

@@ -15,6 +15,7 @@ from app.bookings.forms import IdempotencyKey, ReserveRequest, form_key
 from app.bookings.giving_back import HELD_FOR
 from app.bookings.hold import held_for, hold_nearest, join, leave, let_go
 from app.bookings.jobs import Arriving
+from app.bookings.leaving import leave as leave_with
 from app.bookings.models import Hold
 from app.bookings.paths import lot_in_path, lot_of_socket, slot_in_path
 from app.bookings.records import slot_by
@@ -39,10 +40,9 @@ from app.live.sockets import TRY_AGAIN_LATER, serve
 from app.payments.asking import give_up, payment_of
 from app.payments.journal import Entry
 from app.payments.models import PaymentState
-from app.payments.paying import Cashier, Order, as_problem, pay
+from app.payments.paying import Cashier, Order, as_problem, pay, refuse_quote_of_another
 from app.payments.problems import no_such_payment
 from app.payments.records import payments_of
-from app.payments.refunding import give_back_surplus
 from app.payments.tariffs.offers import LONGEST_CODE
 from app.slots.layout import LaidSlot, Layout, Layouts
 from app.slots.models import State
@@ -336,6 +336,7 @@ async def pay_booking(request: Request) -> Response:
     here = f"/bookings/{request.path_params['token']}"
     try:
         order = Order(sent.get("means", ""), origin=origin_of(request), leaves=bool(sent.get("leave")))
+        refuse_quote_of_another(part(request, Cashier), sent.get("quote", ""), held)
         paid = await pay(part(request, Cashier), sent.get("quote", ""), order)
         if isinstance(paid, Entry):
             shown = paying.accepted_page(paid, here)
@@ -348,9 +349,7 @@ async def pay_booking(request: Request) -> Response:
         return page("driver/onward.html", paying.onward_page(paid), headers=SECRET_PAGE)
     if paid.next_url:
         return _go_to(request, paid.next_url)
-    if sent.get("leave") and paid.state == PaymentState.PAID:
-        await release(part(request, Desk), held)
-        await give_back_surplus(part(request, Cashier), held)
+    await leave_with(part(request, Desk), part(request, Cashier), paid)
     return _go_to(request, paying.booking_after_paying(request.path_params["token"]))
 
 

@@ -11,14 +11,13 @@ from babel.numbers import get_currency_symbol
 
 from app.core.money import Money, exponent
 from app.payments.tariffs.charging import length_text
-from app.payments.tariffs.lines import DAY_S, WEEK
+from app.payments.tariffs.lines import DAY_S, LARGEST_MINOR, WEEK
 
 DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 ALWAYS = "always"
 EVERY_DAY = "every day"
 # What a list of suggestions offers; any other days may be typed.
 USUAL_DAYS = ("Mon to Fri", "Sat, Sun", "Mon to Sat", "Sat", "Sun", EVERY_DAY, ALWAYS)
-LARGEST_MINOR = 10**11
 _LENGTH = re.compile(r"(?:(\d{1,5}) *d)? *(?:(\d{1,6}) *h)? *(?:(\d{1,7}) *(?:min|m)?)?")
 _CLOCK = re.compile(r"(\d{1,2})(?:[:.](\d{2}))?")
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d+)?")

@@ -1,14 +1,9 @@
 """A payment that waits for its payer: what has become of it, and giving it up."""
 
-import structlog
-
-from app.core import metrics
 from app.payments import problems, records
 from app.payments.models import Payment, PaymentState
-from app.payments.paying import Cashier, order_of, settle
-from app.payments.providers.protocol import Charged, Fate, ProviderAway
-
-log = structlog.get_logger()
+from app.payments.paying import Cashier, heard, order_of, settle
+from app.payments.providers.protocol import Charged, Fate
 
 
 async def hear(cashier: Cashier, payment_id: str) -> Payment:
@@ -19,11 +14,9 @@ async def hear(cashier: Cashier, payment_id: str) -> Payment:
     payment = await _payment(cashier, payment_id)
     if payment.state != PaymentState.PENDING or not payment.charge:
         return payment
-    try:
-        charged = await cashier.providers[payment.provider].ask(order_of(payment))
-    except ProviderAway as error:
-        return _not_answered(payment, error)
-    return await _settled(cashier, payment, charged)
+    provider = cashier.providers[payment.provider]
+    charged = await heard(provider, provider.ask(order_of(payment)))
+    return payment if charged is None else await _settled(cashier, payment, charged)
 
 
 async def payment_of(cashier: Cashier, payment_id: str, reservation: str) -> str:
@@ -42,12 +35,9 @@ async def give_up(cashier: Cashier, payment_id: str) -> Payment:
     payment = await _payment(cashier, payment_id)
     if payment.state != PaymentState.PENDING:
         return payment
-    try:
-        charged = await cashier.providers[payment.provider].cancel(order_of(payment))
-    except ProviderAway as error:
-        _not_answered(payment, error)
-        raise problems.cannot_be_ended() from None
-    if charged.fate is Fate.WAITING:
+    provider = cashier.providers[payment.provider]
+    charged = await heard(provider, provider.cancel(order_of(payment)))
+    if charged is None or charged.fate is Fate.WAITING:
         raise problems.cannot_be_ended()
     return await _settled(cashier, payment, charged)
 
@@ -63,9 +53,3 @@ async def _payment(cashier: Cashier, payment_id: str) -> Payment:
 async def _settled(cashier: Cashier, payment: Payment, charged: Charged) -> Payment:
     # Whoever began it may still be about to tell the provider: the worker decides about that.
     return payment if charged.fate is Fate.UNKNOWN else await settle(cashier, payment.id, charged)
-
-
-def _not_answered(payment: Payment, error: ProviderAway) -> Payment:
-    metrics.PROVIDER_AWAY.labels(payment.provider).inc()
-    log.warning("payment.provider_away", provider=payment.provider, error=str(error))
-    return payment

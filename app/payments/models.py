@@ -71,6 +71,7 @@ class Payment(SQLModel, table=True):
             postgresql_where=text("state = 'pending'"),
         ),
         Index("payment_lot", "lot_id", "settled_at"),
+        Index("payment_leaves", "settled_at", sqlite_where=text("leaves"), postgresql_where=text("leaves")),
         Index("payment_begun", "created_at", "id"),
         Index("payment_lot_begun", "lot_id", "created_at", "id"),
         CheckConstraint("state IN ('pending', 'paid', 'failed', 'expired')", name="payment_state"),
@@ -96,6 +97,7 @@ class Payment(SQLModel, table=True):
         default="", sa_column=Column(String(500).with_variant(Text(), "postgresql"), nullable=False)
     )
     return_url: str = Field(default="", max_length=500, description="where its payer comes back to")
+    leaves: bool = Field(default=False, description="once it is paid, its booking is to be ended as of then")
     bill: str = Field(sa_column=Column(Text, nullable=False))
     by: str = Field(default="", max_length=120, description="the attendant who took it")
     created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))

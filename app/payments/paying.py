@@ -5,6 +5,7 @@ sends the quote again, and the worker that finds what was left, go on with the s
 what is to be paid goes to this process's journal instead, and is posted later.
 """
 
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,11 +25,13 @@ from app.payments.bills import ReadBill
 from app.payments.journal import Entry, Journal
 from app.payments.models import Payment, PaymentState
 from app.payments.providers.protocol import Charged, ChargeOrder, Fate, Provider, ProviderAway
+from app.payments.providers.refusals import OddAmount, OtherCharge
 from app.payments.quotes import Quote, Quoted
 
 log = structlog.get_logger()
 # So long the process that began a payment has for it; then a worker goes on.
 WORKER_AFTER = timedelta(seconds=30)
+LONGEST_URL = 500
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,13 @@ async def _quote(
     return found, "" if found.quote is None else quotes.sign(cashier.secrets, found.quote)
 
 
+def refuse_quote_of_another(cashier: Cashier, signed: str, reservation: str) -> None:
+    """A Problem (422) where a quote is of another booking than the one that it is sent for."""
+    quote = quotes.read(cashier.secrets, signed)
+    if quote is not None and quote.reservation != reservation:
+        raise problems.not_a_quote()
+
+
 async def pay(cashier: Cashier, signed: str, order: Order) -> Payment | Entry:
     """Pays what a quote says; sent again it answers with what became of it.
 
@@ -110,7 +120,7 @@ async def pay(cashier: Cashier, signed: str, order: Order) -> Payment | Entry:
     await cashier.journal.sql_is_back()
     if payment.state != PaymentState.PENDING:
         return payment
-    charged = await _charge(provider, payment)
+    charged = await heard(provider, provider.charge(order_of(payment)))
     if charged is None:
         return payment
     try:
@@ -122,6 +132,9 @@ async def pay(cashier: Cashier, signed: str, order: Order) -> Payment | Entry:
 
 async def _accept(cashier: Cashier, quote: Quote, provider: Provider, order: Order, away: SqlAway) -> Entry:
     """Into the journal, where the quote is valid. Whether it was written down all the same shows later."""
+    if order.means in provider.needs_payer:
+        # Their payer has something to do first, and may be gone when SQL is back.
+        raise problems.not_while_away()
     now = cashier.database.now_while_away()
     if now.timestamp() * 1_000_000 > quote.valid_until_us:
         raise away
@@ -157,6 +170,7 @@ async def _begin(cashier: Cashier, quote: Quote, provider: Provider, order: Orde
             provider=provider.name,
             means=order.paid_with,
             return_url=back_url(order.origin, quote.payment),
+            leaves=order.leaves,
             bill=receipts.bill_text(bill, fee, valid_until),
             by=order.by,
             created_at=now,
@@ -234,7 +248,9 @@ def told(found: Quoted, signed: str) -> dict[str, Any]:
 
 def back_url(origin: str, payment: str) -> str:
     """Where a payer comes back to. A booking's own address is a secret that no provider has to know."""
-    return f"{origin}/payments/back/{payment}" if origin else ""
+    url = f"{origin}/payments/back/{payment}"
+    # A name of a host is never that long.
+    return url if origin and len(url) <= LONGEST_URL else ""
 
 
 def order_of(payment: Payment) -> ChargeOrder:
@@ -250,14 +266,25 @@ def order_of(payment: Payment) -> ChargeOrder:
     )
 
 
-async def _charge(provider: Provider, payment: Payment) -> Charged | None:
-    """What the provider says; ``None`` where it says nothing: a worker will hear."""
+async def heard(provider: Provider, asked: Awaitable[Charged]) -> Charged | None:
+    """What a provider says; ``None`` where it says nothing: a worker will hear.
+
+    What it refuses whoever asks has come to nothing, and stands in no other payment's way.
+    """
     try:
-        return await provider.charge(order_of(payment))
+        return await asked
     except ProviderAway as error:
         metrics.PROVIDER_AWAY.labels(provider.name).inc()
         log.warning("payment.provider_away", provider=provider.name, error=str(error))
         return None
+    except OddAmount as error:
+        log.warning("payment.odd_amount", provider=provider.name, error=str(error))
+        return Charged(Fate.DECLINED, reason="Such an amount can't be paid like this")
+    except OtherCharge as error:
+        # The provider has charged another amount under this identifier: somebody has to look.
+        metrics.PAYMENTS.labels(provider.name, "other-amount").inc()
+        log.error("payment.other_charge", provider=provider.name, error=str(error))
+        return Charged(Fate.DECLINED, reason="It could not be charged")
 
 
 async def settle(cashier: Cashier, payment_id: str, charged: Charged) -> Payment:

@@ -184,6 +184,7 @@ def _payment(entry: Entry, bill: Bill, standing: Standing, until: datetime, crea
         provider=entry.provider,
         means=entry.means,
         return_url=back_url(entry.origin, name),
+        leaves=entry.leaves,
         bill=receipts.bill_text(bill, bill.fee_until(until), until),
         by=entry.by,
         created_at=created_at,

@@ -47,6 +47,16 @@ def being_paid(payment: str) -> Problem:
     )
 
 
+def not_while_away() -> Problem:
+    return Problem(
+        503,
+        "not-while-away",
+        "This can't be paid with just now",
+        "Our database does not answer. Pay at the desk, or try again in a few minutes. Nothing was charged.",
+        retry_after_s=30,
+    )
+
+
 def cannot_be_ended() -> Problem:
     return Problem(
         409,

@@ -103,6 +103,22 @@ async def move_payment(
     return (await connection.execute(statement)).rowcount == 1
 
 
+async def leaving(connection: AsyncConnection, limit: int) -> list[Payment]:
+    """Paid payments whose payers leave with them, and whose bookings are still to be ended."""
+    asked = (
+        select(PAYMENT)
+        .where(PAYMENT.c.leaves, PAYMENT.c.state == PaymentState.PAID)
+        .order_by(PAYMENT.c.settled_at)
+        .limit(limit)
+    )
+    return [Payment(**row) for row in (await connection.execute(asked)).mappings()]
+
+
+async def has_left(connection: AsyncConnection, payment_id: str) -> None:
+    """The booking of this payment has been ended."""
+    await connection.execute(update(PAYMENT).where(PAYMENT.c.id == payment_id).values(leaves=False))
+
+
 async def note_charge(connection: AsyncConnection, payment_id: str, charge: str, next_url: str) -> None:
     """What a payment that waits is called by its provider, and where its payer has to go."""
     await connection.execute(

@@ -33,7 +33,8 @@ async def hand_back(cashier: Cashier, refund_id_: str, by: str) -> Refund:
         payment = None if refund is None else await records.payment(connection, refund.payment_id)
     if refund is None or payment is None:
         raise problems.no_such_refund()
-    if not cashier.providers[payment.provider].by_attendant:
+    provider = cashier.providers.get(payment.provider)
+    if provider is None or not provider.by_attendant:
         raise problems.not_by_hand()
     if refund.state != RefundState.PENDING:
         return refund
@@ -44,6 +45,8 @@ async def give_back(
     cashier: Cashier, payment_id: str, amount_minor: int, reason: str, by: str, *, number: int
 ) -> Refund:
     """Gives back so much of a payment. ``number`` is the refund's own, from 1: sent again it is done once.
+
+    Where the number is another refund's that one is returned, and nothing is given back.
 
     Raises a Problem: 404 where there is no such payment, 409 where so much is not left of it, its booking is
     being paid for just now, or its provider takes no money here any more.
@@ -58,6 +61,9 @@ async def give_back(
         await records.lock_booking(connection, payment.reservation_id)
         before = await records.refund(connection, refund_id(payment_id, number))
         if before is not None:
+            if (before.amount_minor, before.by) != (amount_minor, by):
+                # Somebody else's, who may still have to hand it over: it is not asked for from here.
+                return before
             refund = before
         else:
             if (pending := await records.pending_of(connection, payment.reservation_id)) is not None:

@@ -3,15 +3,16 @@
 Several workers may do this at once: each takes a task by moving its time, and one of them changes the row.
 """
 
+import asyncio
 from datetime import datetime, timedelta
 
 import structlog
 
-from app.core import metrics
+from app.core.db import SqlAway
 from app.payments import records, refunding
 from app.payments.models import Payment, PaymentState, PaymentTask
-from app.payments.paying import Cashier, order_of, settle
-from app.payments.providers.protocol import Charged, Fate, ProviderAway
+from app.payments.paying import Cashier, heard, order_of, settle
+from app.payments.providers.protocol import Charged, Fate
 
 log = structlog.get_logger()
 AT_ONCE = 20
@@ -30,7 +31,13 @@ async def finish(cashier: Cashier) -> int:
     async with cashier.database.look() as connection:
         due = await records.due_tasks(connection, await cashier.database.now(connection), AT_ONCE)
     for task in due:
-        await _go_on(cashier, task)
+        try:
+            await _go_on(cashier, task)
+        except (SqlAway, asyncio.CancelledError):
+            raise
+        except Exception:
+            # It is looked at again later; the others are not kept from it.
+            log.exception("payment.task_failed", task=task.id)
     return len(due)
 
 
@@ -57,18 +64,13 @@ async def _ask(cashier: Cashier, payment: Payment, now: datetime) -> Charged | N
     provider = cashier.providers[payment.provider]
     order = order_of(payment)
     age = now - payment.created_at
-    try:
-        if age > GIVEN_UP_AFTER:
-            charged = await provider.cancel(order)
-        elif payment.charge or age > KEYS_HOLD_FOR:
-            charged = await provider.ask(order)
-        else:
-            charged = await provider.charge(order)
-    except ProviderAway as error:
-        metrics.PROVIDER_AWAY.labels(provider.name).inc()
-        log.warning("payment.provider_away", provider=provider.name, error=str(error))
-        return None
-    if charged.fate is Fate.UNKNOWN:
+    if age > GIVEN_UP_AFTER:
+        charged = await heard(provider, provider.cancel(order))
+    elif payment.charge or age > KEYS_HOLD_FOR:
+        charged = await heard(provider, provider.ask(order))
+    else:
+        charged = await heard(provider, provider.charge(order))
+    if charged is not None and charged.fate is Fate.UNKNOWN:
         # It never heard of it, and never will: nobody has paid.
         return Charged(Fate.CANCELLED)
     return charged

@@ -21,17 +21,18 @@ async def take_up(cashier: Cashier, provider_name: str, headers: Mapping[str, st
     provider = cashier.providers.get(provider_name)
     if provider is None:
         raise Problem(404, "no-such-provider", "Nobody here is called so")
+    try:
+        # Before anything is asked of SQL, so that nobody keeps it busy with what is not signed.
+        event = provider.read_webhook(headers, body, cashier.database.now_while_away())
+    except BadWebhook as error:
+        metrics.WEBHOOKS.labels(provider_name, "refused").inc()
+        log.warning("webhook.refused", provider=provider_name, reason=str(error))
+        raise Problem(400, "bad-webhook", "This was not sent by the provider") from None
+    if event is None:
+        metrics.WEBHOOKS.labels(provider_name, "of-no-interest").inc()
+        return
     async with cashier.database.unit_of_work() as connection:
         now = await cashier.database.now(connection)
-        try:
-            event = provider.read_webhook(headers, body, now)
-        except BadWebhook as error:
-            metrics.WEBHOOKS.labels(provider_name, "refused").inc()
-            log.warning("webhook.refused", provider=provider_name, reason=str(error))
-            raise Problem(400, "bad-webhook", "This was not sent by the provider") from None
-        if event is None:
-            metrics.WEBHOOKS.labels(provider_name, "of-no-interest").inc()
-            return
         if not await records.is_new_event(connection, provider_name, event.event, now):
             metrics.WEBHOOKS.labels(provider_name, "again").inc()
             return

@@ -20,6 +20,7 @@ class Desk:
     name = "desk"
     means: Mapping[str, str] = {"cash": "Cash", "terminal": "Card terminal"}
     by_attendant = True
+    needs_payer: frozenset[str] = frozenset()
 
     async def charge(self, order: ChargeOrder) -> Charged:
         return Charged(

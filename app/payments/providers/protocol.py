@@ -98,6 +98,8 @@ class Provider(Protocol):
     # What a payer may choose, with the words for it: of a desk only an attendant may.
     means: Mapping[str, str]
     by_attendant: bool
+    # Those of its means whose payer has something to do before it is charged.
+    needs_payer: frozenset[str]
 
     async def charge(self, order: ChargeOrder) -> Charged:
         """Charges, once; what was begun before goes on."""

@@ -62,6 +62,7 @@ class Sandbox:
 
     name = "sandbox"
     by_attendant = False
+    needs_payer = frozenset({THREE_D})
     means: Mapping[str, str] = {
         SUCCESS: "Test card ending 4242: succeeds",
         DECLINE: "Test card ending 0002: declined",

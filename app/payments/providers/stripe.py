@@ -67,6 +67,7 @@ class Stripe:
     name = "stripe"
     means: Mapping[str, str] = {MEANS: "Card"}
     by_attendant = False
+    needs_payer = frozenset({MEANS})
 
     def __init__(
         self,

@@ -52,6 +52,8 @@ KINDS: dict[str, type[Line]] = {
 _NAMES = {kind: name for name, kind in KINDS.items()}
 _ADAPTERS = {name: TypeAdapter(kind) for name, kind in KINDS.items()}
 MOST_LINES = 100
+# Each is two moments of a week at which prices may change, and a fee is reckoned from one to the next.
+MOST_WINDOWS = 200
 # Of these one is enough, and it always holds.
 _ONCE = (Overstay, Holding, Grace, EndGrace, Minimum, NoShow)
 _ALWAYS = (*_ONCE, FreeTime)
@@ -101,6 +103,8 @@ def read(objects: Sequence[Any]) -> tuple[Line, ...]:
             ]
     if not errors:
         errors = wrong_together(lines)
+    if sum(len(line.windows) for line in lines) > MOST_WINDOWS:
+        errors.append(FieldError("lines", f"have more than {MOST_WINDOWS} windows"))
     if errors:
         raise WrongLines(errors)
     return tuple(lines)

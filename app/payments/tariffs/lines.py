@@ -11,7 +11,9 @@ from pydantic import Field
 
 DAY_S = 86_400
 WEEK = frozenset(range(7))
-Amount = Annotated[int, Field(ge=0, le=10**11)]
+# So that no stay of a year costs more than SQL can count, whatever its tariff.
+LARGEST_MINOR = 10**9
+Amount = Annotated[int, Field(ge=0, le=LARGEST_MINOR)]
 Length = Annotated[int, Field(ge=1, le=366 * DAY_S)]
 Share = Annotated[int, Field(ge=0, le=100_000)]
 # Without control characters: it stands in fees and on receipts.

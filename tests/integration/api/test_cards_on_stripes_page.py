@@ -125,3 +125,18 @@ async def test_nobody_gives_up_the_payment_of_another_booking(client: AsyncClien
     )
     assert refused.status_code == 404
     assert session["status"] == "open"
+
+
+async def test_nobody_pays_for_a_booking_with_the_quote_of_another(
+    client: AsyncClient, stub: StripeStub
+) -> None:
+    address = await booked(client)
+    page = (await client.get(address, headers=PAGE)).text
+    quote = re.search(r'name="quote" value="([^"]+)"', page)
+    assert quote is not None
+    await client.put("/parking", json={"identifier": "s1", "location": "x", "size": "car", "premium": False})
+    other = (await client.post(RESERVE, json={"entityIdentifier": "A 2", "slot": "s1"})).json()
+    form = {"quote": quote[1], "means": "card", "leave": "1"}
+    refused = await client.post(f"{other['_links']['booking']}/pay", data=form, headers=PAGE)
+    assert refused.status_code == 422
+    assert stub.sessions == {}

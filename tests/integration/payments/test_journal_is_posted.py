@@ -28,7 +28,7 @@ from app.payments.paying import Cashier, Order, pay, quote_for
 from app.payments.posting import Posting, post
 from app.payments.providers.desk import Desk as Till
 from app.payments.providers.protocol import Charged, ChargeOrder
-from app.payments.providers.sandbox import DECLINE, SUCCESS, Sandbox
+from app.payments.providers.sandbox import DECLINE, SUCCESS, THREE_D, Sandbox
 from app.payments.refunding import give_back, hand_back
 from app.payments.unfinished import finish
 from tests.integration.bookings.timed import timed_desk
@@ -402,4 +402,15 @@ async def test_one_that_can_not_be_posted_keeps_no_other_from_it(
     assert len(journal.files(cashier.journal.folder)) == 1
     await Posting(cashier, nobody_leaves).go_on()
     assert [len(await payments_of(cashier, each)) for each in (one, two)] == [1, 1]
+    assert journal.files(cashier.journal.folder) == []
+
+
+async def test_a_card_whose_payer_has_something_to_do_first_is_not_accepted(
+    shop: tuple[Cashier, FixedClock, list[str]],
+) -> None:
+    cashier, _, (one, *_) = shop
+    signed = await quoted(cashier, one)
+    with pytest.raises(Problem) as caught:
+        await accepted(cashier, signed, Order(THREE_D))
+    assert (caught.value.status, caught.value.type) == (503, "not-while-away")
     assert journal.files(cashier.journal.folder) == []

@@ -10,16 +10,19 @@ import pytest
 from app.bookings.bills import read_bill
 from app.bookings.desk import Desk
 from app.bookings.forms import ReserveRequest
+from app.bookings.leaving import end_who_left
 from app.bookings.reserve import reserve
 from app.core.clock import FixedClock
 from app.core.errors import Problem
 from app.core.signing import Secrets
-from app.payments import records
+from app.payments import records, refunding
+from app.payments.asking import give_up
 from app.payments.journal import Journal
 from app.payments.models import Payment, PaymentState, RefundState
 from app.payments.paying import Cashier, Order, pay, quote_for
 from app.payments.providers.desk import Desk as Till
 from app.payments.providers.protocol import Charged, ChargeOrder, ProviderAway, Refunded, RefundOrder
+from app.payments.providers.refusals import OddAmount, OtherCharge
 from app.payments.providers.sandbox import AWAY, DECLINE, SLOW, SUCCESS, THREE_D, Sandbox
 from app.payments.refunding import give_back
 from app.payments.unfinished import GIVEN_UP_AFTER, finish
@@ -249,3 +252,94 @@ async def test_a_refund_that_was_not_answered_is_done_by_the_worker_once(
         sides = (await connection.execute(records.LEDGER.select())).all()
     assert done.state == RefundState.DONE
     assert len(sides) == 4
+
+
+@pytest.mark.parametrize("refusal", [OddAmount, OtherCharge])
+async def test_what_a_provider_refuses_whoever_asks_stands_in_no_other_payments_way(
+    shop: tuple[Cashier, Wire, FixedClock, list[str]], refusal: type[ValueError]
+) -> None:
+    cashier, wire, _, (one, two, *_) = shop
+
+    async def refuses(order: ChargeOrder) -> Charged:
+        raise refusal("never")
+
+    wire.charge = refuses  # type: ignore[method-assign]
+    failed = await begin(cashier, one, SUCCESS)
+    assert failed.state == PaymentState.FAILED
+    _, signed = await quote_for(cashier, one)
+    paid = await pay(cashier, signed, Order("cash", by="Ann"))
+    assert isinstance(paid, Payment)
+    assert paid.state == PaymentState.PAID
+    # One that was begun before, and is refused however it is asked, ends too.
+    wire.is_silent = True
+    del wire.charge
+    waits = await begin(cashier, two, SUCCESS)
+    wire.is_silent = False
+    wire.charge = wire.cancel = wire.ask = refuses  # type: ignore[method-assign]
+    assert (await give_up(cashier, waits.id)).state == PaymentState.FAILED
+
+
+async def test_a_task_that_fails_keeps_no_other_from_being_done(
+    shop: tuple[Cashier, Wire, FixedClock, list[str]],
+) -> None:
+    cashier, wire, clock, (one, two, *_) = shop
+    wire.is_silent = True
+    spoilt, good = await begin(cashier, one, SUCCESS), await begin(cashier, two, SUCCESS)
+    wire.is_silent = False
+    charge = wire.charge
+
+    async def spoils(order: ChargeOrder) -> Charged:
+        if order.payment == spoilt.id:
+            raise RuntimeError("spoilt")
+        return await charge(order)
+
+    wire.charge = spoils  # type: ignore[method-assign]
+    clock.advance(60 * SECOND)
+    await finish(cashier)
+    assert await state_of(cashier, good.id) == PaymentState.PAID
+    assert await state_of(cashier, spoilt.id) == PaymentState.PENDING
+
+
+@pytest.mark.parametrize("card", [SLOW, THREE_D, AWAY])
+async def test_who_leaves_with_a_payment_that_takes_a_while_has_left_when_it_is_paid(
+    shop: tuple[Cashier, Wire, FixedClock, list[str]], timed: Timed, card: str
+) -> None:
+    desk, _ = timed
+    cashier, wire, clock, (one, *_) = shop
+    _, signed = await quote_for(cashier, one)
+    waits = await pay(cashier, signed, Order(card, leaves=True))
+    assert isinstance(waits, Payment)
+    assert waits.state == PaymentState.PENDING
+    assert await end_who_left(desk, cashier) == 0
+    clock.advance(60 * SECOND)
+    if card == THREE_D:
+        await wire.confirm(waits.id, ok=True)
+    await finish(cashier)
+    paid_at = clock.now()
+    clock.advance(3600 * SECOND)
+    assert await end_who_left(desk, cashier) == 1
+    assert await end_who_left(desk, cashier) == 0
+    async with cashier.database.look() as connection:
+        bill = await cashier.read_bill(connection, one, clock.now())
+    assert bill is not None
+    assert bill.fixed is not None
+    assert bill.fixed.amount_minor == 100
+    assert bill.stay.end <= clock.now()
+    assert paid_at < clock.now()
+
+
+async def test_a_refunds_number_that_is_taken_hands_nothing_over(
+    shop: tuple[Cashier, Wire, FixedClock, list[str]],
+) -> None:
+    cashier, _, _, (one, *_) = shop
+    _, signed = await quote_for(cashier, one)
+    paid = await pay(cashier, signed, Order("cash", by="Ann"))
+    assert isinstance(paid, Payment)
+    async with cashier.database.unit_of_work() as connection:
+        now = await cashier.database.now(connection)
+        await refunding.begin(connection, paid, 50, "paid twice", "journal", 1, now, by_hand=True)
+    other = await give_back(cashier, paid.id, 10, "broken gate", "Ines", number=1)
+    assert (other.by, other.amount_minor) == ("journal", 50)
+    async with cashier.database.look() as connection:
+        (owed,) = await records.refunds_of(connection, paid.id)
+    assert (owed.state, owed.amount_minor) == (RefundState.PENDING, 50)

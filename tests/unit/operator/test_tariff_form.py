@@ -87,7 +87,7 @@ def test_a_tariff_that_is_opened_and_published_unchanged_has_the_same_lines(tari
                 windows=st.sampled_from([(), (Window(),), (Window(frozenset({6}), 61, 0),)]),
                 premium=st.sampled_from([None, True, False]),
                 sizes=st.sampled_from([(), ("van",)]),
-                price_minor=st.integers(0, 10**11),
+                price_minor=st.integers(0, 10**9),
                 increment_s=st.sampled_from([60, 90, 3600]),
                 per_s=st.sampled_from([60, 90, 3600]),
             ),
@@ -98,7 +98,7 @@ def test_a_tariff_that_is_opened_and_published_unchanged_has_the_same_lines(tari
                 percent_bp=st.integers(1, 10**5),
             ),
             st.builds(
-                Maximum, amount_minor=st.integers(0, 10**11), per=st.just("day"), period_s=st.integers(0, 1)
+                Maximum, amount_minor=st.integers(0, 10**9), per=st.just("day"), period_s=st.integers(0, 1)
             ),
             st.builds(Overstay, price_minor=st.integers(0, 99), increment_s=st.sampled_from([60, 61])),
             st.builds(FlatRate, price_minor=st.integers(0, 99)),
@@ -122,7 +122,7 @@ def test_lines_of_every_kind_come_back_as_they_are_and_in_their_order(
     assert there_and_back(tuple(lines), currency).lines == tuple(lines)
 
 
-@given(st.integers(0, 10**11), st.sampled_from(["EUR", "JPY", "KWD", "USD", "CLF", "CHF"]))
+@given(st.integers(0, 10**9), st.sampled_from(["EUR", "JPY", "KWD", "USD", "CLF", "CHF"]))
 def test_an_amount_is_read_as_it_is_written(minor: int, currency: str) -> None:
     assert read_amount(amount_text(minor, currency), currency) == minor
 
