@@ -35,6 +35,8 @@ def duties(desk: Desk, settings: Settings) -> Sequence[Duty]:
         try:
             await release(desk, reservation, left_at)
         except Problem as problem:
+            if problem.status == 503:
+                raise
             log.warning("journal.not_released", reservation=reservation, reason=problem.type)
 
     posting = Posting(cashier, leave)

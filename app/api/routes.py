@@ -252,8 +252,10 @@ async def _calculate(request: Request, body: dict[str, Any]) -> Response:
 
 async def _pay(request: Request, body: dict[str, Any]) -> Response:
     asked = validated(models.Pay, models.canonical(body))
-    order = Order(asked.method, asked.token, by=await _signed_in(request), origin=origin_of(request))
-    paid = await pay(part(request, Cashier), asked.quote, order)
+    cashier = part(request, Cashier)
+    by_attendant = cashier.provider_of(asked.method).by_attendant
+    by = await _signed_in(request, at_all_costs=by_attendant)
+    paid = await pay(cashier, asked.quote, Order(asked.method, asked.token, by, origin_of(request)))
     if isinstance(paid, Entry):
         return JSONResponse(answers.accepted(paid), 202)
     if (refused := as_problem(paid)) is not None:
@@ -263,13 +265,18 @@ async def _pay(request: Request, body: dict[str, Any]) -> Response:
     return JSONResponse(answers.payment(paid, sign_id(key, paid.id)), status)
 
 
-async def _signed_in(request: Request) -> str:
-    """Who takes cash or validates: on this machine the surface is open, and nobody ("") may be signed in."""
+async def _signed_in(request: Request, *, at_all_costs: bool = False) -> str:
+    """Who takes cash or validates: on this machine the surface is open, and nobody ("") may be signed in.
+
+    While SQL is away and does not say it, nobody is; a SqlAway where it has to be known ``at_all_costs``.
+    """
     person: SignedIn | None = getattr(request.state, "account", None)
     if person is None:
         try:
             person = await who(request)
         except SqlAway:
+            if at_all_costs:
+                raise
             # A card needs nobody.
             return ""
     return person.name if person is not None else ""

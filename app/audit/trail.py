@@ -44,35 +44,40 @@ def canonical(detail: Any) -> str:
     return json.dumps(detail, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+class _AnotherSeals(Exception):
+    """Its chain holds, and this one is not written."""
+
+
 async def seal(database: Database) -> int:
     """Seals entries that are not yet, some at a time, in the order of their numbers; returns how many.
 
     Of several who do it at once one does: the seal's number is taken once.
     """
-    async with database.unit_of_work() as connection:
-        last = (
-            (await connection.execute(select(_SEAL).order_by(_SEAL.c.number.desc()).limit(1)))
-            .mappings()
-            .one_or_none()
-        )
-        number, before = (0, FIRST) if last is None else (last["number"], last["digest"])
-        unsealed = select(_ENTRY).where(
-            ~select(_SEAL.c.number).where(_SEAL.c.entry_id == _ENTRY.c.id).exists()
-        )
-        rows = (
-            (await connection.execute(unsealed.order_by(_ENTRY.c.id).limit(SEALED_AT_ONCE))).mappings().all()
-        )
-        seals = []
-        for row in rows:
-            number, before = number + 1, _digest(before, row)
-            seals.append({"number": number, "entry_id": row["id"], "digest": before})
-        if seals:
-            statement = db.insert(connection, AuditSeal).on_conflict_do_nothing().returning(_SEAL.c.number)
-            written = (await connection.execute(statement, seals)).scalars().all()
-            if len(written) < len(seals):
-                # Another worker seals: its chain holds, and this one is not written.
-                await connection.rollback()
-                return 0
+    try:
+        async with database.unit_of_work() as connection:
+            return await _seal(connection)
+    except _AnotherSeals:
+        return 0
+
+
+async def _seal(connection: AsyncConnection) -> int:
+    last = (
+        (await connection.execute(select(_SEAL).order_by(_SEAL.c.number.desc()).limit(1)))
+        .mappings()
+        .one_or_none()
+    )
+    number, before = (0, FIRST) if last is None else (last["number"], last["digest"])
+    unsealed = select(_ENTRY).where(~select(_SEAL.c.number).where(_SEAL.c.entry_id == _ENTRY.c.id).exists())
+    rows = (await connection.execute(unsealed.order_by(_ENTRY.c.id).limit(SEALED_AT_ONCE))).mappings().all()
+    seals = []
+    for row in rows:
+        number, before = number + 1, _digest(before, row)
+        seals.append({"number": number, "entry_id": row["id"], "digest": before})
+    if seals:
+        statement = db.insert(connection, AuditSeal).on_conflict_do_nothing().returning(_SEAL.c.number)
+        written = (await connection.execute(statement, seals)).scalars().all()
+        if len(written) < len(seals):
+            raise _AnotherSeals
     return len(rows)
 
 

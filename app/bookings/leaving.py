@@ -1,4 +1,4 @@
-"""Who pays and leaves: the booking ends once the payment is paid, as of then, whoever hears of it first."""
+"""Who pays and leaves: the booking ends once the payment is paid, as of when it was begun."""
 
 import structlog
 
@@ -19,7 +19,8 @@ async def leave(desk: Desk, cashier: Cashier, payment: Payment) -> None:
     if not payment.leaves or payment.state != PaymentState.PAID:
         return
     try:
-        await release(desk, payment.reservation_id, payment.settled_at)
+        # As of when its payer said so: what the provider took for it is not billed.
+        await release(desk, payment.reservation_id, payment.created_at)
     except Problem as problem:
         if problem.status == 503:
             raise
@@ -34,5 +35,8 @@ async def end_who_left(desk: Desk, cashier: Cashier) -> int:
     async with cashier.database.look() as connection:
         found = await records.leaving(connection, AT_ONCE)
     for payment in found:
-        await leave(desk, cashier, payment)
+        try:
+            await leave(desk, cashier, payment)
+        except Problem as problem:
+            log.warning("payment.not_released_yet", reservation=payment.reservation_id, reason=problem.type)
     return len(found)

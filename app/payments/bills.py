@@ -12,6 +12,7 @@ from app.payments.tariffs.lines import Tariff
 # A quote holds for as long as its price does, within these.
 HOLDS_AT_LEAST = timedelta(minutes=1)
 HOLDS_AT_MOST = timedelta(minutes=15)
+SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,12 @@ class Bill:
             return now + HOLDS_AT_MOST
         at = now
         for _ in range(3):
-            found = dearer_from(self.tariff, replace(self.stay, end=at))
+            found = dearer_from(self.tariff, replace(self.stay, end=at), HOLDS_AT_MOST, SECOND)
             if found is None:
                 break
             if found[0] - now >= HOLDS_AT_LEAST:
                 return min(found[0], now + HOLDS_AT_MOST)
-            at = found[0] + timedelta(microseconds=1)
+            at = found[0] + SECOND
         else:
             # By the second, or so: who pays has a minute all the same.
             return now + HOLDS_AT_LEAST

@@ -232,12 +232,15 @@ def _take_offers_off(plan: Plan, offers: Sequence[Offer], sums: _Sums) -> None:
 
 
 _LOOKED_AHEAD = timedelta(days=8)
+_MICROSECOND = timedelta(microseconds=1)
 
 
-def dearer_from(tariff: Tariff, stay: Stay) -> tuple[datetime, Fee] | None:
-    """The end past which the stay costs more, and what it costs then; ``None``: not within eight days.
+def dearer_from(
+    tariff: Tariff, stay: Stay, within: timedelta = _LOOKED_AHEAD, step: timedelta = _MICROSECOND
+) -> tuple[datetime, Fee] | None:
+    """The last end at which the stay costs no more, and what it costs then; ``None``: not ``within`` so long.
 
-    A longer stay never costs less, so the instant is found by halving.
+    A longer stay never costs less, so the instant is found by halving, down to ``step``.
     """
 
     def amount(end: datetime) -> int:
@@ -247,11 +250,11 @@ def dearer_from(tariff: Tariff, stay: Stay) -> tuple[datetime, Fee] | None:
     low = timedelta(0)
     high = timedelta(minutes=1)
     while amount(stay.end + high) <= now_minor:
-        if high >= _LOOKED_AHEAD:
+        if high >= within:
             return None
-        low, high = high, min(high * 4, _LOOKED_AHEAD)
-    while high - low > timedelta(microseconds=1):
-        middle = (low + high) // 2
+        low, high = high, min(high * 4, within)
+    while high - low > step:
+        middle = (low + high) // 2 // step * step
         if amount(stay.end + middle) > now_minor:
             high = middle
         else:

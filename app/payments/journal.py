@@ -46,9 +46,10 @@ class Entry:
     leaves: bool = False
     origin: str = ""
 
-    def is_alike(self, provider: str, means: str, by: str) -> bool:
-        """Whether it is paid in the same way by the same person: then it is the same, sent again."""
-        return (self.provider, self.means, self.by) == (provider, means, by)
+    def is_alike(self, provider: str, means: str, by: str, amount_minor: int) -> bool:
+        """Whether as much is paid in the same way by the same person: then it is the same, sent again."""
+        mine = (self.provider, self.means, self.by, self.quote.amount_minor)
+        return mine == (provider, means, by, amount_minor)
 
     def line(self) -> bytes:
         """As it stands in the file."""

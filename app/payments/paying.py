@@ -31,6 +31,8 @@ from app.payments.quotes import Quote, Quoted
 log = structlog.get_logger()
 # So long the process that began a payment has for it; then a worker goes on.
 WORKER_AFTER = timedelta(seconds=30)
+# A payer who was sent elsewhere has so long; then the provider is told that nobody waits.
+GIVEN_UP_AFTER = timedelta(minutes=15)
 LONGEST_URL = 500
 
 
@@ -118,7 +120,9 @@ async def pay(cashier: Cashier, signed: str, order: Order) -> Payment | Entry:
     except SqlAway as error:
         return await _accept(cashier, quote, provider, order, error)
     await cashier.journal.sql_is_back()
-    if payment.state != PaymentState.PENDING:
+    age = cashier.database.now_while_away() - payment.created_at
+    if payment.state != PaymentState.PENDING or age > GIVEN_UP_AFTER:
+        # One that was begun so long ago a worker ends: providers forget what they were told.
         return payment
     charged = await heard(provider, provider.charge(order_of(payment)))
     if charged is None:
@@ -143,7 +147,7 @@ async def _accept(cashier: Cashier, quote: Quote, provider: Provider, order: Ord
         accepted = await cashier.journal.accept(entry)
     except OSError:
         raise away from None
-    if not accepted.is_alike(provider.name, order.paid_with, order.by):
+    if not accepted.is_alike(provider.name, order.paid_with, order.by, quote.amount_minor):
         raise problems.being_paid(quote.payment)
     return accepted
 
@@ -338,6 +342,10 @@ async def _paid(connection: AsyncConnection, payment: Payment, charged: Charged,
     expected = [PaymentState.PENDING, PaymentState.FAILED, PaymentState.EXPIRED]
     ended = {"charge": charged.charge, "reason": "", "settled_at": now, "next_url": ""}
     if not await records.move_payment(connection, payment.id, expected, PaymentState.PAID, **ended):
+        if payment.charge and payment.charge != charged.charge and payment.state == PaymentState.PAID:
+            # A second charge under one identifier, which no provider may make: somebody has to look.
+            metrics.PAYMENTS.labels(payment.provider, "other-charge").inc()
+            log.error("payment.charged_again", payment=payment.id, charge=charged.charge)
         return
     till = f"till:{payment.provider}"
     revenue = f"revenue:{payment.lot_id}"

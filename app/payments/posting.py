@@ -134,7 +134,7 @@ async def _post(
     quote = entry.quote
     for name in (quote.payment, _other_name(entry)):
         before = await records.payment(connection, name)
-        if before is not None and entry.is_alike(before.provider, before.means, before.by):
+        if before is not None and _is_this(entry, before):
             return PostingOutcome.KNOWN, before.id
     if await records.pending_of(connection, quote.reservation) is not None:
         raise Later
@@ -147,9 +147,12 @@ async def _post(
     due_minor = max(0, bill.fee_until(until).amount_minor - standing.settled_minor)
     too_much_minor = max(0, quote.amount_minor - due_minor)
     is_in_till = cashier.providers[entry.provider].by_attendant
-    if too_much_minor and not is_in_till:
+    if not due_minor and not is_in_till:
         return PostingOutcome.NOT_CHARGED, quote.payment
-    payment = _payment(entry, bill, standing, until, entry.accepted_at if is_in_till else now)
+    # A card is charged what is due by now, where that is less than what was said.
+    amount_minor = quote.amount_minor if is_in_till else min(quote.amount_minor, due_minor)
+    created_at = entry.accepted_at if is_in_till else now
+    payment = _payment(entry, bill, standing, until, amount_minor, created_at)
     if not await records.insert_payment(connection, payment.model_dump()):
         raise Later
     if not is_in_till:
@@ -165,12 +168,22 @@ async def _post(
     return PostingOutcome.PAID_TWICE, payment.id
 
 
+def _is_this(entry: Entry, before: Payment) -> bool:
+    """Whether it is what was accepted; of a card less may have been charged than was said."""
+    in_same_way = entry.is_alike(before.provider, before.means, before.by, entry.quote.amount_minor)
+    more_minor = entry.quote.amount_minor - before.amount_minor
+    return in_same_way and (more_minor == 0 or (more_minor > 0 and not before.by))
+
+
 def _other_name(entry: Entry) -> str:
     """Where another process has accepted the same, it is found by this."""
-    return other_payment_id(entry.quote.payment, entry.provider, entry.means, entry.by)
+    amount_minor = entry.quote.amount_minor
+    return other_payment_id(entry.quote.payment, entry.provider, entry.means, entry.by, amount_minor)
 
 
-def _payment(entry: Entry, bill: Bill, standing: Standing, until: datetime, created_at: datetime) -> Payment:
+def _payment(
+    entry: Entry, bill: Bill, standing: Standing, until: datetime, amount_minor: int, created_at: datetime
+) -> Payment:
     """The next attempt of its booking: where nothing came in between, the very one that was quoted."""
     quote, ordinal = entry.quote, standing.ended + 1
     name = quote.payment if ordinal == quote.ordinal else _other_name(entry)
@@ -179,7 +192,7 @@ def _payment(entry: Entry, bill: Bill, standing: Standing, until: datetime, crea
         reservation_id=quote.reservation,
         lot_id=bill.lot_id,
         ordinal=ordinal,
-        amount_minor=quote.amount_minor,
+        amount_minor=amount_minor,
         currency=quote.currency,
         provider=entry.provider,
         means=entry.means,

@@ -42,9 +42,9 @@ def payment_id(reservation: str, ordinal: int) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{reservation}:{ordinal}"))
 
 
-def other_payment_id(payment: str, provider: str, means: str, by: str) -> str:
+def other_payment_id(payment: str, provider: str, means: str, by: str, amount_minor: int) -> str:
     """What a payment is called whose quote's own identifier is another attempt's: the same, sent again."""
-    return str(uuid.uuid5(_NAMESPACE, f"{payment}:{provider}:{means}:{by}"))
+    return str(uuid.uuid5(_NAMESPACE, f"{payment}:{provider}:{means}:{by}:{amount_minor}"))
 
 
 @dataclass(frozen=True)

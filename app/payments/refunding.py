@@ -8,8 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import note
 from app.core import metrics
-from app.core.db import SqlAway
-from app.core.errors import Problem
 from app.core.money import Money
 from app.payments import problems, records
 from app.payments.models import Payment, PaymentState, Refund, RefundState
@@ -87,9 +85,10 @@ async def give_back_surplus(cashier: Cashier, reservation: str) -> None:
             bill = await cashier.read_bill(connection, reservation, now)
             if bill is None or bill.fixed is None:
                 return
-            standing = await records.standing(connection, reservation)
             paid = await records.payments_of(connection, reservation)
+            # Before it is looked how much is too much: what is given back from now on has taken its number.
             numbers = {one.id: len(await records.refunds_of(connection, one.id)) + 1 for one in paid}
+            standing = await records.standing(connection, reservation)
         surplus_minor = standing.settled_minor - bill.fixed.amount_minor
         for payment in reversed(paid):
             provider = cashier.providers.get(payment.provider)
@@ -101,8 +100,9 @@ async def give_back_surplus(cashier: Cashier, reservation: str) -> None:
             number = numbers[payment.id]
             await give_back(cashier, payment.id, part_minor, SURPLUS, "lotline", number=number)
             surplus_minor -= part_minor
-    except (Problem, SqlAway) as error:
-        log.warning("refund.surplus_stays", reservation=reservation, reason=str(error))
+    except Exception as error:
+        # What it comes after is done, whatever becomes of this.
+        log.warning("refund.surplus_stays", reservation=reservation, reason=repr(error))
 
 
 def refund_id(payment_id: str, number: int) -> str:

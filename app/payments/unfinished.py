@@ -11,7 +11,7 @@ import structlog
 from app.core.db import SqlAway
 from app.payments import records, refunding
 from app.payments.models import Payment, PaymentState, PaymentTask
-from app.payments.paying import Cashier, heard, order_of, settle
+from app.payments.paying import GIVEN_UP_AFTER, Cashier, heard, order_of, settle
 from app.payments.providers.protocol import Charged, Fate
 
 log = structlog.get_logger()
@@ -20,10 +20,6 @@ AT_ONCE = 20
 TAKEN_FOR = timedelta(seconds=30)
 FIRST_AGAIN = timedelta(seconds=2)
 LAST_AGAIN = timedelta(minutes=5)
-# A payer who was sent elsewhere has so long; then the provider is told that nobody waits.
-GIVEN_UP_AFTER = timedelta(minutes=15)
-# A provider forgets an idempotency key after a day: from then on it is asked, and never told to charge.
-KEYS_HOLD_FOR = timedelta(hours=24)
 
 
 async def finish(cashier: Cashier) -> int:
@@ -60,13 +56,18 @@ async def _go_on(cashier: Cashier, task: PaymentTask) -> None:
 
 
 async def _ask(cashier: Cashier, payment: Payment, now: datetime) -> Charged | None:
-    """What became of it. A charge that may not have reached the provider is sent again under its own key."""
+    """What became of it. A charge that may not have reached the provider is sent again under its own key.
+
+    A provider forgets that key after a day: long before, the payment is given up.
+    """
     provider = cashier.providers[payment.provider]
     order = order_of(payment)
     age = now - payment.created_at
     if age > GIVEN_UP_AFTER:
         charged = await heard(provider, provider.cancel(order))
-    elif payment.charge or age > KEYS_HOLD_FOR:
+        # It says that it is cancelled, or it is asked again.
+        return None if charged is None or charged.fate is Fate.UNKNOWN else charged
+    if payment.charge:
         charged = await heard(provider, provider.ask(order))
     else:
         charged = await heard(provider, provider.charge(order))

@@ -7,8 +7,10 @@ import structlog
 from app.core import metrics
 from app.core.errors import Problem
 from app.payments import records
+from app.payments.models import PaymentState
 from app.payments.paying import Cashier, settle_in
-from app.payments.providers.protocol import BadWebhook
+from app.payments.providers.protocol import BadWebhook, Fate
+from app.payments.refunding import give_back_surplus
 
 log = structlog.get_logger()
 
@@ -43,4 +45,7 @@ async def take_up(cashier: Cashier, provider_name: str, headers: Mapping[str, st
             metrics.WEBHOOKS.labels(provider_name, "unknown-payment").inc()
             return
         await settle_in(cashier, connection, payment, event.charged, now)
+    if payment.state != PaymentState.PENDING and event.charged.fate is Fate.PAID:
+        # It had been given up, and was perhaps paid otherwise since.
+        await give_back_surplus(cashier, payment.reservation_id)
     metrics.WEBHOOKS.labels(provider_name, "taken-up").inc()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from app.payments.bills import Bill
 from app.payments.fees import Stay, fee
 from app.payments.tariffs.documents import read, written
 from app.payments.tariffs.lines import (
@@ -98,10 +99,12 @@ def main() -> None:
     start = datetime(2026, 10, 5, 8, 3, tzinfo=UTC)
     stay = Stay(start, start + timedelta(days=asked.days), premium=True, codes=("CINEMA",))
     hour = Stay(start, start + timedelta(minutes=72), premium=True)
+    bill = Bill("b", 1, "l", "L", "s", "S", "A", tariff, stay)
     print(f"{len(tariff.lines)} lines; {asked.days} days: {fee(tariff, stay).money.text()}")
     works: dict[str, Callable[[], object]] = {
         f"{asked.days} days": lambda: fee(tariff, stay),
         "72 minutes": lambda: fee(tariff, hour),
+        f"until when the price of {asked.days} days holds": lambda: bill.price_holds_until(stay.end),
         f"a plain loop over the half hours of {asked.days} days": lambda: plain_loop(tariff, stay),
     }
     took: dict[str, list[float]] = {name: [] for name in works}
@@ -110,7 +113,7 @@ def main() -> None:
             took[name].append(microseconds(work, asked.each))
     for name, times in took.items():
         print(f"  {name:<46} {statistics.median(times):8.1f} µs")
-    fee_us, _, loop_us = (statistics.median(times) for times in took.values())
+    fee_us, _, _, loop_us = (statistics.median(times) for times in took.values())
     print(f"  the fee is {fee_us / loop_us:.2f} of the loop")
     sys.exit(fee_us > loop_us)
 

@@ -70,7 +70,10 @@ async def test_a_bank_asks_and_the_payer_comes_back(visitors: Visitors, rest: Re
     await page.wait_for_url("**/payments/sandbox/*")
     await expect(page.locator("h1")).to_have_text("$1.00")
     await page.click("#sandbox-confirm" if says_yes else "#sandbox-refuse")
-    await page.wait_for_url(here)
+    await page.wait_for_url(f"{here}?paying=done")
+    await expect(page.locator(".booking-words > .banner")).to_contain_text(
+        "paid" if says_yes else "was not paid"
+    )
     note = "paid" if says_yes else "declined"
     await expect(page.locator(".payments-list li")).to_contain_text(note)
     await expect(page.locator("#pay")).to_have_count(0 if says_yes else 1)

@@ -184,7 +184,7 @@ class Stripe:
             return None
 
     async def _known(self, order: ChargeOrder) -> Intent | None:
-        name = self._remembered.get(order.payment)
+        name = order.charge if order.charge.startswith("pi_") else self._remembered.get(order.payment)
         return None if name is None else self._same(order, await self._calls.intent(name))
 
     async def _searched(self, order: ChargeOrder) -> Intent | None:

@@ -414,3 +414,32 @@ async def test_a_card_whose_payer_has_something_to_do_first_is_not_accepted(
         await accepted(cashier, signed, Order(THREE_D))
     assert (caught.value.status, caught.value.type) == (503, "not-while-away")
     assert journal.files(cashier.journal.folder) == []
+
+
+async def test_a_card_is_charged_what_is_due_by_then_where_that_is_less(
+    shop: tuple[Cashier, FixedClock, list[str]],
+) -> None:
+    cashier, clock, (one, *_) = shop
+    clock.advance(30 * MINUTE)
+    entry = await accepted(cashier, await quoted(cashier, one), CARD)
+    assert entry.quote.amount_minor == 200
+    # Another process has accepted a part of it in cash.
+    early = replace(entry.quote, amount_minor=100)
+    await post(cashier, replace(entry, id="other", quote=early, provider="desk", means="cash", by="Ann"))
+    await Posting(cashier, nobody_leaves).go_on()
+    await finish(cashier)
+    assert [each.amount_minor for each in await payments_of(cashier, one)] == [100, 100]
+    # Whoever finds the same entry again finds it posted.
+    assert await post(cashier, replace(entry, id="again")) is PostingOutcome.KNOWN
+
+
+async def test_a_quote_of_another_amount_is_not_taken_for_the_one_that_was_accepted(
+    shop: tuple[Cashier, FixedClock, list[str]],
+) -> None:
+    cashier, clock, (one, *_) = shop
+    await accepted(cashier, await quoted(cashier, one), CASH)
+    clock.advance(30 * MINUTE)
+    dearer = await quoted(cashier, one)
+    with pytest.raises(Problem) as caught:
+        await accepted(cashier, dearer, CASH)
+    assert caught.value.type == "being-paid"

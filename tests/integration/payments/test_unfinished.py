@@ -2,21 +2,25 @@
 
 import asyncio
 import random
+from collections.abc import Coroutine
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from app.audit import trail
 from app.bookings.bills import read_bill
 from app.bookings.desk import Desk
 from app.bookings.forms import ReserveRequest
 from app.bookings.leaving import end_who_left
 from app.bookings.reserve import reserve
+from app.bookings.unreserve import release
 from app.core.clock import FixedClock
 from app.core.errors import Problem
 from app.core.signing import Secrets
 from app.payments import records, refunding
-from app.payments.asking import give_up
+from app.payments.asking import give_up, hear
 from app.payments.journal import Journal
 from app.payments.models import Payment, PaymentState, RefundState
 from app.payments.paying import Cashier, Order, pay, quote_for
@@ -343,3 +347,118 @@ async def test_a_refunds_number_that_is_taken_hands_nothing_over(
     async with cashier.database.look() as connection:
         (owed,) = await records.refunds_of(connection, paid.id)
     assert (owed.state, owed.amount_minor) == (RefundState.PENDING, 50)
+
+
+async def refused_as(work: Coroutine[Any, Any, object]) -> str:
+    with pytest.raises(Problem) as caught:
+        await work
+    return caught.value.type
+
+
+async def test_while_a_card_is_under_way_nothing_is_given_back_and_it_is_said_why(
+    shop: tuple[Cashier, Wire, FixedClock, list[str]],
+) -> None:
+    cashier, wire, clock, (one, *_) = shop
+    first = await begin(cashier, one, SUCCESS)
+    clock.advance(1800 * SECOND)
+    waits = await begin(cashier, one, THREE_D)
+    assert waits.state == PaymentState.PENDING
+    assert await refused_as(give_back(cashier, first.id, 50, "so", "Ines", number=1)) == "being-paid"
+    await wire.confirm(waits.id, ok=True)
+    await hear(cashier, waits.id)
+    back = await give_back(cashier, first.id, 50, "so", "Ines", number=1)
+    assert back.state == RefundState.DONE
+
+
+async def test_of_two_who_pay_by_card_at_once_one_is_charged_and_the_other_told(
+    shop: tuple[Cashier, Wire, FixedClock, list[str]],
+) -> None:
+    cashier, wire, _, booked = shop
+    for one in booked[:6]:
+        _, signed = await quote_for(cashier, one)
+        before = wire.charges
+        done = await asyncio.gather(
+            pay(cashier, signed, Order(SUCCESS)), pay(cashier, signed, Order(SLOW)), return_exceptions=True
+        )
+        (payment,) = [each for each in done if isinstance(each, Payment)]
+        (refusal,) = [each for each in done if isinstance(each, Problem)]
+        assert refusal.type in ("being-paid", "already-paid")
+        assert refusal.extra["payment"] == payment.id
+        assert wire.charges == before + 1
+
+
+async def ended_with_too_much(
+    shop: tuple[Cashier, Wire, FixedClock, list[str]], desk: Desk
+) -> tuple[Cashier, str]:
+    """Paid for two half hours when the second was about to begin, and left before it did."""
+    cashier, _, clock, (one, *_) = shop
+    clock.advance(timedelta(minutes=24, seconds=30))
+    paid = await begin(cashier, one, SUCCESS)
+    assert paid.amount_minor == 200
+    await release(desk, one)
+    return cashier, one
+
+
+async def settled_minor(cashier: Cashier, reservation: str) -> int:
+    async with cashier.database.look() as connection:
+        return (await records.standing(connection, reservation)).settled_minor
+
+
+async def test_what_is_too_much_goes_back_once_however_many_see_it(
+    shop: tuple[Cashier, Wire, FixedClock, list[str]], timed: Timed
+) -> None:
+    cashier, one = await ended_with_too_much(shop, timed[0])
+    await asyncio.gather(*(refunding.give_back_surplus(cashier, one) for _ in range(6)))
+    await refunding.give_back_surplus(cashier, one)
+    assert await settled_minor(cashier, one) == 100
+
+
+async def test_money_that_comes_late_and_was_paid_otherwise_goes_back(
+    shop: tuple[Cashier, Wire, FixedClock, list[str]], timed: Timed
+) -> None:
+    cashier, wire, clock, (one, *_) = shop
+    waits = await begin(cashier, one, THREE_D)
+    headers, body = await wire.webhook_of(waits.id)
+    async with cashier.database.unit_of_work() as connection:
+        # It was given up here, and the provider did not hear of it.
+        now = await cashier.database.now(connection)
+        await records.move_payment(connection, waits.id, [PaymentState.PENDING], PaymentState.EXPIRED)
+        await records.delete_task(connection, waits.id)
+    assert now == clock.now()
+    paid = await begin(cashier, one, SUCCESS)
+    assert paid.state == PaymentState.PAID
+    await release(timed[0], one)
+    await wire.confirm(waits.id, ok=True)
+    headers, body = await wire.webhook_of(waits.id)
+    await take_up(cashier, "sandbox", headers, body)
+    assert await state_of(cashier, waits.id) == PaymentState.PAID
+    assert await settled_minor(cashier, one) == 100
+
+
+async def test_a_quote_that_is_sent_again_after_long_charges_nobody(
+    shop: tuple[Cashier, Wire, FixedClock, list[str]],
+) -> None:
+    cashier, wire, clock, (one, *_) = shop
+    _, signed = await quote_for(cashier, one)
+    wire.is_silent = True
+    await pay(cashier, signed, Order(SUCCESS))
+    wire.is_silent = False
+    clock.advance(GIVEN_UP_AFTER + SECOND)
+    again = await pay(cashier, signed, Order(SUCCESS))
+    assert isinstance(again, Payment)
+    assert (again.state, wire.charges) == (PaymentState.PENDING, 0)
+    await finish(cashier)
+    assert await state_of(cashier, again.id) == PaymentState.EXPIRED
+
+
+async def test_of_several_who_seal_the_trail_one_does_and_the_chain_holds(
+    shop: tuple[Cashier, Wire, FixedClock, list[str]],
+) -> None:
+    cashier, _, _, booked = shop
+    for one in booked[:4]:
+        await begin(cashier, one, SUCCESS)
+    await asyncio.gather(*(trail.seal(cashier.database) for _ in range(6)))
+    async with cashier.database.look() as connection:
+        verdict = await trail.verify(connection)
+    assert (verdict.wrong, verdict.unsealed) == ((), 0)
+    assert verdict.sealed >= 8
