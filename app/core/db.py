@@ -8,10 +8,10 @@ read-only connection of their own. On PostgreSQL both are READ COMMITTED on the 
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -53,6 +53,7 @@ IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
 WRITES_WAIT_S = 3.0
 # After SQL has not answered in time, nobody waits for it again for so long.
 REST_S = 1.0
+Done = TypeVar("Done")
 # SQLite numbers rows by itself only where the type is INTEGER.
 BigKey = BigInteger().with_variant(Integer, "sqlite")
 # SQLSTATE classes: connection, resources, operator's intervention, and a statement that took too long.
@@ -291,6 +292,21 @@ def is_conflict(error: DBAPIError) -> bool:
     waited too long for a row (55P03).
     """
     return getattr(error.orig, "sqlstate", None) in ("40001", "40P01", "23505", _LOCKED_STATE)
+
+
+async def again_on_conflict(work: Callable[[], Awaitable[Done]]) -> Done:
+    """A transaction, run once more where it lost to another one. SqlAway where it loses again."""
+    try:
+        return await work()
+    except DBAPIError as error:
+        if not is_conflict(error):
+            raise
+    try:
+        return await work()
+    except DBAPIError as error:
+        if not is_conflict(error):
+            raise
+        raise SqlAway("somebody else keeps these rows") from error
 
 
 def _sqlite_engine(url: str, stuck: StuckThreads, *, read_only: bool) -> AsyncEngine:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import note
 from app.core import metrics
-from app.core.db import Database, SqlAway
+from app.core.db import Database, SqlAway, again_on_conflict
 from app.core.errors import Problem
 from app.core.ids import new_id
 from app.core.money import Money
@@ -116,7 +116,7 @@ async def pay(cashier: Cashier, signed: str, order: Order) -> Payment | Entry:
     elif not order.by:
         raise problems.only_an_attendant()
     try:
-        payment = await _begin(cashier, quote, provider, order)
+        payment = await again_on_conflict(lambda: _begin(cashier, quote, provider, order))
     except SqlAway as error:
         return await _accept(cashier, quote, provider, order, error)
     await cashier.journal.sql_is_back()
@@ -128,7 +128,7 @@ async def pay(cashier: Cashier, signed: str, order: Order) -> Payment | Entry:
     if charged is None:
         return payment
     try:
-        return await settle(cashier, payment.id, charged)
+        return await again_on_conflict(lambda: settle(cashier, payment.id, charged))
     except SqlAway:
         log.warning("payment.not_written_down", payment=payment.id)
         return payment

@@ -443,3 +443,19 @@ async def test_a_quote_of_another_amount_is_not_taken_for_the_one_that_was_accep
     with pytest.raises(Problem) as caught:
         await accepted(cashier, dearer, CASH)
     assert caught.value.type == "being-paid"
+
+
+@pytest.mark.postgresql
+async def test_who_pays_while_a_stalled_process_keeps_the_booking_is_accepted(
+    shop: tuple[Cashier, FixedClock, list[str]],
+) -> None:
+    cashier, _, (one, *_) = shop
+    if cashier.database.is_sqlite:
+        pytest.skip("SQLite has but one writer, and no rows to wait for")
+    signed = await quoted(cashier, one)
+    async with cashier.database.unit_of_work() as stalled:
+        await records.lock_booking(stalled, one)
+        found = await pay(cashier, signed, CASH)
+    assert isinstance(found, Entry)
+    await Posting(cashier, nobody_leaves).go_on()
+    assert [each.state for each in await payments_of(cashier, one)] == [PaymentState.PAID]
