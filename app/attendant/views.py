@@ -374,6 +374,10 @@ class LotPage:
     def url(self) -> str:
         return lot_url(self.code)
 
+    @property
+    def money_url(self) -> str:
+        return money_url(self.code)
+
 
 def money_url(lot_code: str = "", done: str = "") -> str:
     """What is to be given back, of all lots or of one."""
