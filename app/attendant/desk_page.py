@@ -277,7 +277,11 @@ async def _slot_panel(request: Request, layout: Layout, slot: LaidSlot, **said: 
         owes = await _owed(connection, running, now) if running else None
         day = await _day(connection, layout, slot, running, now)
         takes_codes = running is not None and has_offers(await tariff_of(connection, running.tariff_id))
-    take = await _take(request, running) if running is not None and owes and owes.amount_minor else None
+    take = (
+        await take_of(part(request, Cashier), running.id)
+        if running is not None and owes and owes.amount_minor
+        else None
+    )
     over = _over(running, now)
     if running is not None and "move_to" not in said:
         said["move_to"] = await nearest_free(desk, layout, slot)
@@ -306,18 +310,19 @@ async def _slot_panel(request: Request, layout: Layout, slot: LaidSlot, **said: 
     )
 
 
-async def _take(request: Request, running: Reservation) -> views.Take | None:
-    """What an attendant may take for a running booking."""
-    cashier = part(request, Cashier)
-    found, signed = await quote_for(cashier, running.id)
+async def take_of(cashier: Cashier, reservation: str) -> views.Take | None:
+    """What an attendant may take for a booking, running or ended; ``None`` where nothing is due."""
+    found, signed = await quote_for(cashier, reservation)
     if found.quote is None:
         return None
     means = [one for one in cashier.providers.values() if one.by_attendant]
     async with cashier.database.look() as connection:
-        pending = await payments.pending_of(connection, running.id)
+        pending = await payments.pending_of(connection, reservation)
     if pending is not None:
         amount = Money(pending.amount_minor, pending.currency).text()
-        return views.Take("", amount, (), f"The driver is paying {amount} by card. Take nothing meanwhile.")
+        return views.Take(
+            "", found.fee.money.text(), (), f"The driver is paying {amount} by card. Take nothing meanwhile."
+        )
     return views.Take(
         signed,
         found.fee.money.text(),

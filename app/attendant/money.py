@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from app.accounts.access import SigningKey, account
 from app.accounts.models import Role
 from app.attendant import views
+from app.attendant.desk_page import take_of
 from app.bookings import problems
 from app.bookings import queries as bookings
 from app.core import metrics, words
@@ -18,9 +19,9 @@ from app.core.ids import sign_id
 from app.core.money import Money
 from app.core.parts import part
 from app.core.templating import page
-from app.payments import listing, records, wording
+from app.payments import listing, wording
 from app.payments.models import Payment, PaymentState
-from app.payments.paying import Cashier, Order, pay, quote_for
+from app.payments.paying import Cashier, Order, pay
 from app.payments.refunding import hand_back
 from app.slots import queries as slots
 
@@ -73,20 +74,10 @@ async def money(request: Request) -> Response:
 
 
 async def _owed(cashier: Cashier, one: bookings.Owing, time_zone: str, now: datetime) -> views.OwedRow | None:
-    found, signed = await quote_for(cashier, one.reservation)
-    if found.quote is None:
+    take = await take_of(cashier, one.reservation)
+    if take is None:
         return None
-    async with cashier.database.look() as connection:
-        pending = await records.pending_of(connection, one.reservation)
-    means = tuple(
-        (value, words_)
-        for provider in cashier.providers.values()
-        if provider.by_attendant
-        for value, words_ in provider.means.items()
-    )
-    amount = found.fee.money.text()
-    take = None if pending is not None else views.Take(signed, amount, means)
-    return views.OwedRow(one.entity, one.slot, words.clock(one.ended_at, time_zone, now), amount, take)
+    return views.OwedRow(one.entity, one.slot, words.clock(one.ended_at, time_zone, now), take)
 
 
 async def taken(request: Request) -> Response:

@@ -27,6 +27,7 @@ from app.core.templating import page, wants_fragment
 from app.payments import records as payments
 from app.payments.journal import Entry
 from app.payments.paying import Cashier, Order, pay
+from app.payments.problems import ABOUT_MONEY
 from app.payments.refunding import give_back_surplus
 from app.payments.tariffs.offers import LONGEST_CODE
 from app.slots.importers.values import in_natural_order
@@ -181,7 +182,7 @@ async def act(request: Request) -> Response:
             return await _shown(request, layout, chosen, 409, refused=f"{problem.title}. {problem.detail}")
         if problem.status not in (404, 409) or problem.type == "no-such-slot":
             raise
-        why = f"{problem.title}. {problem.detail}" if problem.type in _OF_MONEY else ""
+        why = f"{problem.title}. {problem.detail}" if problem.type in ABOUT_MONEY else ""
         return await _shown(request, layout, chosen, 409, conflict=why or "The slot is shown as it is now.")
     if done.slot is None:
         return _go_to(request, views.lot_url(layout.lot.code))
@@ -332,8 +333,6 @@ _ACTS: dict[str, Callable[[_Acting], Awaitable[_Done]]] = {
     "validate": _validate,
     "delete": _delete,
 }
-# Who takes money has to know what became of it.
-_OF_MONEY = ("being-paid", "already-paid", "nothing-due", "stale-quote")
 # Looking again changes nothing about these.
 _FOR_GOOD = ("slot-was-used", "last-slot", "lot-closed")
 

@@ -401,13 +401,12 @@ class PaymentRow:
 
 @dataclass(frozen=True, slots=True)
 class OwedRow:
-    """A booking that has ended and is not paid; `take` is missing while its driver is paying."""
+    """A booking that has ended and is not paid."""
 
     plate: str
     slot: str
     left: str
-    amount: str
-    take: Take | None
+    take: Take
 
 
 @dataclass(frozen=True, slots=True)

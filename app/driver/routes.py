@@ -41,7 +41,7 @@ from app.payments.asking import give_up, payment_of
 from app.payments.journal import Entry
 from app.payments.models import PaymentState
 from app.payments.paying import Cashier, Order, as_problem, pay, refuse_quote_of_another
-from app.payments.problems import no_such_payment
+from app.payments.problems import ABOUT_MONEY, no_such_payment
 from app.payments.records import payments_of
 from app.payments.tariffs.offers import LONGEST_CODE
 from app.slots.layout import LaidSlot, Layout, Layouts
@@ -385,8 +385,7 @@ async def _booking_again(request: Request, problem: Problem) -> Response:
     """The booking as it is now, and why it could not be changed."""
     if problem.status not in (402, 403, 409, 422):
         raise problem
-    is_of_money = problem.type in ("stale-quote", "being-paid", "already-paid", "nothing-due")
-    text = "Nothing was charged now. " if is_of_money else ""
+    text = "Nothing was charged now. " if problem.type in ABOUT_MONEY else ""
     text = problem.detail if problem.status == 402 else f"{text}The booking is shown as it is now."
     notice = Notice(f"{problem.title}.", text, "problem")
     shown = await booking_page.booking_page(request, notice)

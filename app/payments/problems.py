@@ -4,6 +4,9 @@ from typing import Any
 
 from app.core.errors import Problem
 
+# Of these who pays is told what became of it: nothing of theirs was charged now.
+ABOUT_MONEY = ("being-paid", "already-paid", "nothing-due", "stale-quote")
+
 
 def not_a_quote() -> Problem:
     return Problem(

@@ -7,17 +7,13 @@ import json
 from datetime import datetime
 from typing import Any
 
+from app.audit.trail import canonical
 from app.core.money import Money
 from app.payments.bills import Bill
 from app.payments.fees import Fee
 from app.payments.models import Payment
 
 VERSION = 1
-
-
-def canonical(facts: dict[str, Any]) -> str:
-    """The same facts are the same text, to the byte."""
-    return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def bill_text(bill: Bill, fee: Fee, until: datetime) -> str:

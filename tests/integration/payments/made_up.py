@@ -6,6 +6,7 @@ from itertools import count
 
 from sqlalchemy import insert
 
+from app.audit.trail import canonical
 from app.core.db import Database
 from app.payments import receipts, records
 from app.payments.models import Payment, PaymentState, RefundState
@@ -104,7 +105,7 @@ class Books:
 
     def _bill(self, reservation: str, number: int, amount_minor: int, at: datetime) -> str:
         line = {"rule": "standard", "quantity": 1, "unit": "30 min", "amountMinor": amount_minor}
-        return receipts.canonical(
+        return canonical(
             {
                 "reservation": reservation,
                 "lot": {"code": self.code, "name": self.name, "timeZone": self.zone},
