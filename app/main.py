@@ -21,6 +21,7 @@ from app.core import health, metrics
 from app.core.clock import Clock
 from app.core.db import Database, SqlAway
 from app.core.errors import Problem, Unavailable
+from app.core.languages import Languages
 from app.core.parts import part
 from app.core.templating import STATIC
 from app.core.web import Assets, Doorway, problem_response, wants_html
@@ -83,6 +84,7 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/sign-in", accounts.sign_in, PUBLIC, ["POST"]),
         GuardedRoute("/sign-in/{secret}", accounts.use_link, PUBLIC),
         GuardedRoute("/sign-out", accounts.sign_out, PUBLIC, ["POST"]),
+        GuardedRoute("/language", accounts.choose_language, PUBLIC, ["POST"]),
         GuardedRoute("/attendant", attendant.lots, ATTENDANT),
         GuardedRoute("/attendant/money", attendant_money.money, ATTENDANT),
         GuardedRoute("/attendant/money/take", attendant_money.taken, ATTENDANT, ["POST"]),
@@ -126,7 +128,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     """The application over these settings, or those of the environment."""
     app = Starlette(
         routes=routes(),
-        middleware=[Middleware(Doorway, on_fault=fault)],
+        middleware=[Middleware(Languages), Middleware(Doorway, on_fault=fault)],
         exception_handlers={Problem: problem, HTTPException: http_error, SqlAway: sql_is_away},
         lifespan=lifespan,
     )

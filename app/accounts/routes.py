@@ -10,13 +10,16 @@ from app.accounts import service
 from app.accounts.access import COOKIE, cookie_name
 from app.accounts.sessions import Sessions
 from app.accounts.views import SignInNotice, SignInPage
+from app.core import languages
 from app.core.db import Database
 from app.core.errors import InvalidInput, Problem
 from app.core.forms import read_form
+from app.core.languages import say
 from app.core.parts import part
 from app.core.templating import page
 
 HOME = "/attendant"
+LANGUAGE_KEPT_S = 365 * 24 * 3600
 _MISREAD = re.compile(r"[\\\x00-\x20]")
 _NOTICES: dict[str, SignInNotice] = {"signed-out": "signed-out", "link": "link-expired"}
 
@@ -40,8 +43,8 @@ async def sign_in(request: Request) -> Response:
         view = SignInPage(
             going,
             name,
-            name_error="" if name else "Give your name.",
-            password_error="" if password else "Give your password.",
+            name_error="" if name else say("Give your name."),
+            password_error="" if password else say("Give your password."),
         )
         return page("accounts/sign_in.html", view, 422)
     try:
@@ -72,8 +75,24 @@ async def sign_out(request: Request) -> Response:
     return response
 
 
+async def choose_language(request: Request) -> Response:
+    """``POST /language``: the screens speak this language from now on, in this browser."""
+    sent = await read_form(request)
+    response = RedirectResponse(_own(sent.get("back")) or "/", 303)
+    if sent.get("language") in languages.LANGUAGES:
+        response.set_cookie(
+            languages.COOKIE,
+            sent["language"],
+            max_age=LANGUAGE_KEPT_S,
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme == "https",
+        )
+    return response
+
+
 def _does_not_fit(going: str, name: str) -> Response:
-    view = SignInPage(going, name, problem="Name and password do not fit together.")
+    view = SignInPage(going, name, problem=say("Name and password do not fit together."))
     return page("accounts/sign_in.html", view, 401)
 
 

@@ -12,13 +12,14 @@ from app.attendant.desk_page import take_of
 from app.bookings import problems
 from app.bookings import queries as bookings
 from app.core import metrics, words
-from app.core.days import day_of, day_span, day_text
+from app.core.days import day_of, day_span
 from app.core.errors import Problem
 from app.core.forms import read_form
 from app.core.ids import sign_id
 from app.core.money import Money
 from app.core.parts import part
 from app.core.templating import page
+from app.core.words import day_text
 from app.payments import listing, wording
 from app.payments.models import Payment, PaymentState
 from app.payments.paying import Cashier, Order, pay

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, date, datetime, time, timedelta
 
+from app.core.languages import say
 from app.core.words import zone
 
 _DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
@@ -24,11 +25,6 @@ def day_of(instant: datetime, time_zone: str) -> date:
     return instant.astimezone(zone(time_zone)).date()
 
 
-def day_text(day: date) -> str:
-    """``Mon 23 Nov 2026``."""
-    return f"{day:%a} {day.day} {day:%b %Y}"
-
-
 def read_day(text: str) -> date:
     """The day of ``2026-11-23``. ValueError with a sentence."""
     found = _DAY.fullmatch(text.strip()) if text.isascii() else None
@@ -37,7 +33,7 @@ def read_day(text: str) -> date:
     except ValueError:
         day = None
     if day is None:
-        raise ValueError("Write a day as 2026-11-23.")
+        raise ValueError(say("Write a day as 2026-11-23."))
     if not EARLIEST <= day <= LATEST:
-        raise ValueError(f"Days are from {EARLIEST} to {LATEST}.")
+        raise ValueError(say("Days are from {first} to {last}.", first=EARLIEST, last=LATEST))
     return day

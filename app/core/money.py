@@ -5,6 +5,8 @@ from decimal import Decimal
 
 from babel.numbers import format_currency
 
+from app.core.languages import locale
+
 # Minor units per ISO 4217; every code that is not here has two.
 _EXPONENTS = {
     **dict.fromkeys(("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF").split(), 0),
@@ -30,6 +32,6 @@ class Money:
         """The amount in major units as a plain decimal string, ``"4.80"``."""
         return str(Decimal(self.amount_minor).scaleb(-exponent(self.currency)))
 
-    def text(self, locale: str = "en") -> str:
-        """The amount as a person writes it, ``"$4.80"``."""
-        return str(format_currency(Decimal(self.major), self.currency, locale=locale))
+    def text(self) -> str:
+        """The amount as the reader writes it: ``"$4.80"``, ``"4,80\xa0$"``."""
+        return str(format_currency(Decimal(self.major), self.currency, locale=locale()))

@@ -10,6 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from app.core import languages
+
 _APP = Path(__file__).parents[1]
 STATIC = _APP / "static"
 
@@ -47,9 +49,17 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.globals["static"] = static
-    found.filters["token"] = token
-    return found
+    return furnished(found)
+
+
+def furnished(bare: Environment) -> Environment:
+    """The environment with what every template may use besides its view."""
+    bare.globals["static"] = static
+    bare.globals["languages"] = languages.LANGUAGES
+    for word in ("say", "say_in", "say_many", "say_html", "language", "this_page"):
+        bare.globals[word] = getattr(languages, word)
+    bare.filters["token"] = token
+    return bare
 
 
 def wants_fragment(request: Request) -> bool:
@@ -64,6 +74,7 @@ def render(template: str, **context: Any) -> str:
 def page(template: str, view: Any, status: int = 200, headers: dict[str, str] | None = None) -> HTMLResponse:
     """A page or a fragment. No cache may take one for the other."""
     response = HTMLResponse(render(template, view=view), status_code=status, headers=headers)
-    response.headers["Vary"] = "HX-Request, HX-Request-Type"
+    response.headers["Vary"] = "HX-Request, HX-Request-Type, Accept-Language, Cookie"
+    response.headers["Content-Language"] = languages.language()
     response.headers.setdefault("Cache-Control", "no-store")
     return response

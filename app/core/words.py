@@ -1,8 +1,15 @@
-"""Times, durations and prices as a driver reads them."""
+"""Times and durations as the reader writes them."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from babel.dates import format_date
+
+from app.core.languages import locale, say
+
+# As CLDR's patterns of the length that fits a line; what is not here is written as in English.
+_DAY = {"de": "EEE d. MMM"}
 
 
 @lru_cache(maxsize=256)
@@ -24,14 +31,22 @@ def clock(instant: datetime, time_zone: str, today: datetime | None = None) -> s
     local = instant.astimezone(zone(time_zone))
     text = f"{local:%H:%M}"
     if today is not None and local.date() != today.astimezone(zone(time_zone)).date():
-        return f"{local:%a} {local.day} {local:%b} {text}"
+        return f"{_day(local)} {text}"
     return text
 
 
 def day(instant: datetime, time_zone: str) -> str:
     """``Mon 23 Nov 2026``."""
-    local = instant.astimezone(zone(time_zone))
-    return f"{local:%a} {local.day} {local:%b %Y}"
+    return day_text(instant.astimezone(zone(time_zone)))
+
+
+def day_text(day: date) -> str:
+    """``Mon 23 Nov 2026``."""
+    return _day(day, " y")
+
+
+def _day(day: date, year: str = "") -> str:
+    return format_date(day, _DAY.get(locale().language, "EEE d MMM") + year, locale())
 
 
 def clock_s(instant: datetime, time_zone: str) -> str:
@@ -44,8 +59,12 @@ def span(length: timedelta) -> str:
     minutes = max(1, int(length.total_seconds() // 60))
     hours, rest = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (rest, "min")]
-    return " ".join(f"{number} {unit}" for number, unit in parts if number)
+    parts = [
+        (days, say("{days} d", days=days)),
+        (hours, say("{hours} h", hours=hours)),
+        (rest, say("{minutes} min", minutes=rest)),
+    ]
+    return " ".join(text for number, text in parts if number)
 
 
 def figures(length: timedelta) -> tuple[tuple[str, str], ...]:
@@ -54,8 +73,8 @@ def figures(length: timedelta) -> tuple[tuple[str, str], ...]:
     hours, rest = divmod(minutes, 60)
     days, day_hours = divmod(hours, 24)
     if days:
-        return ((str(days), "d"), (str(day_hours), "h"))
-    return ((str(hours), "h"), (str(rest), "min")) if hours else ((str(rest), "min"),)
+        return ((str(days), say("d")), (str(day_hours), say("h")))
+    return ((str(hours), say("h")), (str(rest), say("min"))) if hours else ((str(rest), say("min")),)
 
 
 def metres(length_m: float) -> str:

@@ -7,6 +7,7 @@ from collections import deque
 from typing import Any
 
 from app.core import metrics
+from app.core.languages import language, speaking
 from app.live.picture import Picture, Projection
 
 KEPT_FRAMES = 20
@@ -14,11 +15,12 @@ TELL_AGAIN_S = 0.5
 
 
 class Feed:
-    """The last frames of a lot, for whoever watches it this way."""
+    """The last frames of a lot, for whoever watches it this way, in the language of who came first."""
 
     def __init__(self, picture: Picture, projection: Projection) -> None:
         self.picture = picture
         self.projection = projection
+        self._language = language()
         self.number = 0
         self._frames: deque[str] = deque(maxlen=KEPT_FRAMES)
         self._body: tuple[int, str] = (-1, "")
@@ -38,7 +40,7 @@ class Feed:
             for position in sorted(changed):
                 tiles += [position, shown[position]]
             frame["tiles"] = tiles
-        self._append(frame, self.projection.content(self.picture, changed))
+        self._append(frame, self._content(changed))
 
     def renew(self, picture: Picture) -> None:
         """Another picture of the same lot: every viewer gets all of it."""
@@ -81,11 +83,15 @@ class Feed:
             body: dict[str, Any] = {"whole": True}
             if self.projection.with_states:
                 body["states"] = self.picture.shown.hex()[1::2]
-            if content := self.projection.content(self.picture, None):
+            if content := self._content(None):
                 body["content"] = content
             self._body = (self.number, "," + _written(body)[1:-1])
             metrics.FRAMES.labels("snapshot").inc()
         return self._body[1]
+
+    def _content(self, changed: set[int] | None) -> str:
+        with speaking(self._language):
+            return self.projection.content(self.picture, changed)
 
     def _head(self) -> dict[str, Any]:
         picture = self.picture

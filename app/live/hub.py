@@ -18,6 +18,7 @@ import structlog
 from redis.asyncio import Redis
 
 from app.core import metrics
+from app.core.languages import language
 from app.core.tasks import end_all
 from app.live.channels import subscription
 from app.live.feed import Feed
@@ -45,7 +46,8 @@ class Watched:
     def __init__(self, lot_id: int) -> None:
         self.lot_id = lot_id
         self.picture: Picture | None = None
-        self.feeds: dict[str, Feed] = {}
+        # By projection and language: one is drawn for all who read it.
+        self.feeds: dict[tuple[str, str], Feed] = {}
         self.viewers = 0
         self.left_at = time.monotonic()
         self.reading = asyncio.Lock()
@@ -107,9 +109,10 @@ class Hub:
     def _feed(self, watched: Watched, projection: Projection) -> Feed | None:
         if watched.picture is None:
             return None
-        feed = watched.feeds.get(projection.name)
+        kind = projection.name, language()
+        feed = watched.feeds.get(kind)
         if feed is None:
-            feed = watched.feeds[projection.name] = Feed(watched.picture, projection)
+            feed = watched.feeds[kind] = Feed(watched.picture, projection)
             feed.number = 1
         return feed
 

@@ -10,10 +10,11 @@ from starlette.requests import Request
 from app.accounts.access import account
 from app.bookings import problems as booking_problems
 from app.bookings.desk import run_again_on_conflict
-from app.core.days import EARLIEST, LATEST, day_of, day_span, day_text, read_day
+from app.core.days import EARLIEST, LATEST, day_of, day_span, read_day
 from app.core.errors import Problem
 from app.core.parts import part
 from app.core.templating import token
+from app.core.words import day_text
 from app.operator import closing_sheet
 from app.operator import money_views as views
 from app.operator.closing_csv import csv_text

@@ -7,8 +7,9 @@ from datetime import date, timedelta
 from starlette.requests import Request
 
 from app.core import words
-from app.core.days import day_span, day_text
+from app.core.days import day_span
 from app.core.money import Money
+from app.core.words import day_text
 from app.operator import money_views as views
 from app.operator.payments_page import payment_row
 from app.payments import closing, wording

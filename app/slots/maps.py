@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from jinja2 import Environment
 
+from app.core.languages import language
 from app.slots.layout import Layout
 from app.slots.map import LotMap, MapArea, MapLot, MapSlot
 
@@ -17,15 +18,16 @@ class LotMaps:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._built: OrderedDict[int, LotMap] = OrderedDict()
+        self._built: OrderedDict[tuple[int, str], LotMap] = OrderedDict()
 
     async def of(self, layout: Layout) -> LotMap:
         """The map of this layout. Building one takes about 0.2 ms a slot: not in the event loop."""
-        known = self._built.get(layout.lot_id)
+        kind = layout.lot_id, language()
+        known = self._built.get(kind)
         if known is None or known.layout_version != layout.lot.layout_version:
             known = await asyncio.to_thread(LotMap, map_lot(layout), self._environment)
-            self._built[layout.lot_id] = known
-        self._built.move_to_end(layout.lot_id)
+            self._built[kind] = known
+        self._built.move_to_end(kind)
         while len(self._built) > KEPT:
             self._built.popitem(last=False)
         return known

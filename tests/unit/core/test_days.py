@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from app.core.days import day_of, day_span, day_text, read_day
+from app.core.days import day_of, day_span, read_day
+from app.core.words import day_text
 
 HOUR = timedelta(hours=1)
 

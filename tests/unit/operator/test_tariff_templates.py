@@ -126,7 +126,7 @@ def test_every_wrong_field_says_so_where_it_stands_and_one_has_the_focus(templat
 
 def test_enter_in_a_field_publishes_nothing(templates: Environment) -> None:
     html = templates.get_template("operator/tariff.html").render(view=PAGE)
-    form = html[html.index("<form class=") :]
+    form = html[html.index('<form class="tariff"') :]
     first = re.search(r"<button[^>]*>", form)
     assert first is not None
     assert 'value="look"' in first[0]

@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from jinja2 import Environment, FileSystemLoader
 from shapely.geometry import Polygon, box
 
-from app.core.templating import token
+from app.core.templating import furnished
 from app.slots import map_geometry as geometry
 from app.slots.map import STATES, LotMap, MapArea, MapLot, MapSlot
 
 TEMPLATES = Path(__file__).parents[3] / "app" / "templates"
-ENVIRONMENT = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
-ENVIRONMENT.filters["token"] = token
+ENVIRONMENT = furnished(Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True))
 HOSTILE = "\"><script>alert('1')</script>&\x00"
 STATE = re.compile(r'data-state="[a-z]+"')
 
