@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.core.languages import sentence
+
 
 @dataclass(frozen=True)
 class FieldError:
@@ -51,7 +53,9 @@ class InvalidInput(Problem):
         super().__init__(
             status=422,
             type="invalid-input",
-            title="One field is wrong" if count == 1 else f"{count} fields are wrong",
+            title=sentence("One field is wrong")
+            if count == 1
+            else sentence("{count} fields are wrong", count=count),
             detail="; ".join(f"{one.field}: {one.message}" for one in errors),
             errors=errors,
         )
@@ -64,11 +68,11 @@ class Unavailable(Problem):
         super().__init__(
             status=503,
             type="unavailable",
-            title=f"{part} can't be reached just now",
-            detail=f"Send the same request again in {_seconds(retry_after_s)}.",
+            title=sentence("{part} can't be reached just now", part=part),
+            detail=sentence("Send the same request again in {wait}.", wait=_seconds(retry_after_s)),
             retry_after_s=retry_after_s,
         )
 
 
 def _seconds(count: int) -> str:
-    return "a second" if count == 1 else f"{count} seconds"
+    return sentence("a second") if count == 1 else sentence("{count} seconds", count=count)

@@ -88,6 +88,34 @@ def say_html(message: str, /, **values: Any) -> Markup:
     return Markup(catalogue(language()).gettext(message)).format(**values)  # noqa: S704
 
 
+class Sentence(str):
+    """An English sentence that can still be said in another language: what a rule tells whoever asked.
+
+    It is a plain string to programs, logs and tests. A value that is a sentence itself is told as one, and
+    one that writes itself for its reader (Money) does so again.
+    """
+
+    message: str
+    values: dict[str, Any]
+
+    def told(self) -> str:
+        """In the reader's language."""
+        return say(self.message, **{name: told(value) for name, value in self.values.items()})
+
+
+def sentence(message: str, /, **values: Any) -> Sentence:
+    """The sentence for whoever reads it in the end, who need not be who asks here and now."""
+    with speaking(ENGLISH):
+        said = Sentence(message.format(**values))
+    said.message, said.values = message, values
+    return said
+
+
+def told(value: Any) -> Any:
+    """What a page shows for a value: a sentence is said in the reader's language."""
+    return value.told() if isinstance(value, Sentence) else value
+
+
 def preferred(accepted: str) -> str:
     """The first of our languages among those of an ``Accept-Language`` header (RFC 9110, 12.5.4)."""
     wishes: list[tuple[float, str]] = []

@@ -35,3 +35,6 @@ class Money:
     def text(self) -> str:
         """The amount as the reader writes it: ``"$4.80"``, ``"4,80\xa0$"``."""
         return str(format_currency(Decimal(self.major), self.currency, locale=locale()))
+
+    def __str__(self) -> str:
+        return self.text()

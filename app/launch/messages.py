@@ -22,7 +22,7 @@ ROOMS = ("accounts", "attendant", "display", "driver", "operator")
 ELSEWHERE = "core"
 METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
 OPTIONS = {"templates/**.html": {"encoding": "utf-8", "trim_blocks": "true", "lstrip_blocks": "true"}}
-KEYWORDS = {"say": None, "say_html": None, "say_many": (1, 2), "say_in": ((1, "c"), 2)}
+KEYWORDS = {"say": None, "sentence": None, "say_html": None, "say_many": (1, 2), "say_in": ((1, "c"), 2)}
 WIDTH = 110
 
 

@@ -7,6 +7,7 @@ import pytest
 from babel.messages.catalog import Message
 from markupsafe import Markup
 
+from app.core.errors import Unavailable
 from app.core.languages import (
     ENGLISH,
     LANGUAGES,
@@ -14,10 +15,12 @@ from app.core.languages import (
     preferred,
     say,
     say_html,
+    sentence,
     speaking,
     spoken_with,
 )
 from app.core.money import Money
+from app.core.templating import environment
 from app.core.words import day, span
 from app.launch import messages
 
@@ -129,6 +132,16 @@ def test_the_language_ends_with_its_block_also_after_a_fault() -> None:
 
 def test_what_is_put_into_a_sentence_with_markup_is_escaped() -> None:
     assert say_html("until <b>{time}</b>", time="<i>") == Markup("until <b>&lt;i&gt;</b>")
+
+
+def test_a_sentence_of_a_rule_is_english_to_programs_and_the_readers_own_on_a_page() -> None:
+    with speaking("de"):
+        refused = Unavailable("The database", retry_after_s=1)
+        assert refused.document()["detail"] == "Send the same request again in a second."
+        shown = environment().from_string("{{ detail }}").render(detail=refused.detail)
+        assert shown == "Schicken Sie dieselbe Anfrage in einer Sekunde noch einmal."
+        amount = sentence("{count} seconds", count=Money(480, "EUR"))
+        assert (amount, amount.told()) == ("€4.80 seconds", "4,80\xa0€ Sekunden")
 
 
 def test_english_needs_no_catalogue() -> None:
