@@ -28,6 +28,7 @@ from app.core.web import Assets, Doorway, problem_response, wants_html
 from app.display import routes as display
 from app.driver import payment_routes as payments
 from app.driver import routes as driver
+from app.driver import tour
 from app.driver.errors import error_page
 from app.lifespan import lifespan
 from app.operator import money_routes as money
@@ -97,6 +98,7 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/attendant/lots/{lot}/works", attendant.works, ATTENDANT, ["POST"]),
         GuardedRoute("/attendant/lots/{lot}/slots/{slot:path}", attendant.slot, ATTENDANT),
         GuardedRoute("/attendant/lots/{lot}/slots/{slot:path}/{action}", attendant.act, ATTENDANT, ["POST"]),
+        GuardedRoute("/tour/{view}", tour.enter, PROGRAM, ["POST"]),
         # Operators
         GuardedRoute("/operator", operator.home, OPERATOR),
         GuardedRoute("/operator/tariffs", operator.tariffs, OPERATOR),

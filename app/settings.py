@@ -67,6 +67,7 @@ class Settings:
     stripe_api_key: str = field(default="", repr=False)
     stripe_webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
     stripe_api_base: str = ""
+    tour: str = ""
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> "Settings":
@@ -89,6 +90,7 @@ class Settings:
             stripe_api_key=given.get("STRIPE_API_KEY", ""),
             stripe_webhook_secrets=_listed(given, "STRIPE_WEBHOOK_SECRETS"),
             stripe_api_base=given.get("STRIPE_API_BASE", ""),
+            tour=_tour(given, problems),
         )
         if problems:
             raise SettingsError(problems)
@@ -127,6 +129,7 @@ class Settings:
             "STRIPE_API_KEY": self.stripe_api_key,
             "STRIPE_WEBHOOK_SECRETS": ",".join(self.stripe_webhook_secrets),
             "STRIPE_API_BASE": self.stripe_api_base,
+            "LOTLINE_TOUR": self.tour,
         }
 
 
@@ -200,6 +203,14 @@ def _payments(given: Mapping[str, str], problems: list[str]) -> tuple[str, ...]:
             for name in ("STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRETS")
             if name not in given
         ]
+    return found
+
+
+def _tour(given: Mapping[str, str], problems: list[str]) -> str:
+    """The lot that newcomers are shown around in. Who takes the tour is signed in as an operator."""
+    found = given.get("LOTLINE_TOUR", "")
+    if found and given.get("LOTLINE_PROFILE") == "production":
+        problems.append("LOTLINE_TOUR is set, but in production nobody is signed in for a tour.")
     return found
 
 

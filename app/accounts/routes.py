@@ -51,7 +51,7 @@ async def sign_in(request: Request) -> Response:
         secret = await service.sign_in(part(request, Database), name, password)
     except Problem:
         return _does_not_fit(going, name)
-    return _signed_in(request, secret, going)
+    return signed_in_response(request, secret, going)
 
 
 async def use_link(request: Request) -> Response:
@@ -62,7 +62,7 @@ async def use_link(request: Request) -> Response:
         secret = await service.use_link(part(request, Database), request.path_params["secret"])
     except Problem:
         return RedirectResponse("/sign-in?notice=link", 303)
-    return _signed_in(request, secret, HOME)
+    return signed_in_response(request, secret, HOME)
 
 
 async def sign_out(request: Request) -> Response:
@@ -96,7 +96,8 @@ def _does_not_fit(going: str, name: str) -> Response:
     return page("accounts/sign_in.html", view, 401)
 
 
-def _signed_in(request: Request, secret: str, going: str) -> Response:
+def signed_in_response(request: Request, secret: str, going: str) -> Response:
+    """Leads on to ``going``, with the session's secret in a cookie."""
     response = RedirectResponse(going or HOME, 303)
     response.set_cookie(
         cookie_name(request, COOKIE),

@@ -32,6 +32,7 @@ from app.driver import booking_page, cookies, panel, paying
 from app.driver.lot_page import elsewhere, lot_page, mine, nearest_free, panel_for, picture_of
 from app.driver.lots import MOST_LOTS, ListProjection
 from app.driver.lots import lot_list as lot_list_view
+from app.driver.tour import shown_tour
 from app.driver.views import LotsPage, Notice, Panel
 from app.driver.visitors import COOKIE, known_browser, remember, visitor
 from app.driver.waiting import standing, wishes
@@ -57,7 +58,10 @@ async def lots(request: Request) -> Response:
     """``GET /``: the lots to choose from."""
     view = await lot_list_view(request, request.query_params.get("q", ""))
     codes = ",".join(row.code for row in view.rows)
-    return page("driver/lots.html", LotsPage(view, feed_url=f"/ws/lots?codes={codes}" if codes else ""))
+    shown = LotsPage(
+        view, feed_url=f"/ws/lots?codes={codes}" if codes else "", tour=await shown_tour(request)
+    )
+    return page("driver/lots.html", shown)
 
 
 async def lot_list(request: Request) -> Response:

@@ -94,6 +94,25 @@ class LotList:
 
 
 @dataclass(frozen=True, slots=True)
+class TourView:
+    """One of the four views: a link, or a form where somebody has to be signed in first."""
+
+    name: Literal["driver", "wall", "attendant", "operator"]
+    title: str
+    text: str
+    url: str
+    signs_in: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tour:
+    """For `driver/_tour.html`: what a newcomer is looking at, and the ways into it."""
+
+    lines: tuple[str, ...]
+    views: tuple[TourView, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LotsPage:
     """For `driver/lots.html`."""
 
@@ -101,6 +120,7 @@ class LotsPage:
     map: Markup = NOTHING
     notice: Notice | None = None
     feed_url: str = ""
+    tour: Tour | None = None
 
 
 @dataclass(frozen=True, slots=True)

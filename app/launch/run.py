@@ -106,10 +106,11 @@ class _Run:
         if self._settings.redis_is_embedded:
             await self._start_redis()
         prepared = await self._prepare()
-        for entry in self._plan.entries:
-            self._supervisor.start(Program(entry.name, ("sh", "-c", entry.command)))
-        await self._until_web_ready()
         simulates = prepared.demo and self._plan.simulate is not None
+        tour = (("LOTLINE_TOUR", prepared.lot),) if simulates and prepared.lot is not None else ()
+        for entry in self._plan.entries:
+            self._supervisor.start(Program(entry.name, ("sh", "-c", entry.command), env=tour))
+        await self._until_web_ready()
         if simulates and self._plan.simulate is not None:
             self._supervisor.start(Program("simulate", self._plan.simulate))
         took_s = time.monotonic() - self._started_at_s

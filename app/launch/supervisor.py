@@ -23,11 +23,15 @@ _COULD_NOT_START = 127
 
 @dataclass(frozen=True)
 class Program:
-    """A process to keep alive. Those of a higher stage use those of a lower one, and are ended first."""
+    """A process to keep alive. Those of a higher stage use those of a lower one, and are ended first.
+
+    ``env`` goes beside what all of them get.
+    """
 
     name: str
     command: tuple[str, ...]
     stage: int = 1
+    env: tuple[tuple[str, str], ...] = ()
 
 
 class Supervisor:
@@ -146,7 +150,7 @@ class Supervisor:
                 stdout=asyncio.subprocess.PIPE if keep_answer else writer,
                 stderr=writer,
                 cwd=self._cwd,
-                env=self._env,
+                env=self._env | dict(program.env),
                 start_new_session=True,
                 preexec_fn=self._guard.introduce(program.stage),
             )

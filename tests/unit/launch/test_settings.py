@@ -188,6 +188,12 @@ def test_a_host_may_be_an_address_or_a_name(host: str) -> None:
     assert settings(HOST=host).host == host
 
 
+def test_in_production_nobody_is_signed_in_for_a_tour() -> None:
+    assert settings(LOTLINE_TOUR="riverside").tour == "riverside"
+    with pytest.raises(SettingsError, match="LOTLINE_TOUR is set, but in production"):
+        settings(LOTLINE_TOUR="riverside", LOTLINE_PROFILE="production")
+
+
 def test_what_is_handed_to_a_child_reads_back_the_same() -> None:
     found = settings(
         PORT="8001",
@@ -195,6 +201,7 @@ def test_what_is_handed_to_a_child_reads_back_the_same() -> None:
         DATABASE_URL="postgres://c/d?sslmode=require",
         LOTLINE_WORKER_METRICS_PORT="9101",
         LOTLINE_SCRUB_SECONDS="60",
+        LOTLINE_TOUR="riverside",
     )
     assert Settings.from_environment(found.as_environment()) == found
     assert found.redis_is_embedded
