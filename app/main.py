@@ -35,6 +35,7 @@ from app.operator import money_routes as money
 from app.operator import routes as operator
 from app.settings import Settings
 from app.slots.relay import outbox_lag_s
+from app.styleguide.routes import styleguide
 
 log = structlog.get_logger()
 PUBLIC, HOLDER, PROGRAM = Access.PUBLIC, Access.HOLDER, Access.PROGRAM
@@ -112,6 +113,8 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/operator/closing", money.closing, OPERATOR),
         GuardedRoute("/operator/closing", money.close, OPERATOR, ["POST"]),
         GuardedRoute("/operator/closing.csv", money.closing_csv, OPERATOR),
+        # Developers
+        GuardedRoute("/styleguide", styleguide, PUBLIC),
         # Walls
         GuardedRoute("/display/{lot}", display.wall, PUBLIC),
         # The live feed

@@ -102,6 +102,7 @@ async def prepare_tour(visitors: Visitors, rest: Rest, lotline: Installation) ->
         Place("sign-in by an old link", "/sign-in?notice=link"),
         Place("signed out", "/sign-in?notice=signed-out"),
         Place("documentation", "/docs"),
+        Place("styleguide", "/styleguide"),
         Place("no such address", "/nothing", 404),
         Place("no such booking", "/bookings/nothing", 404),
     )

@@ -82,10 +82,10 @@ class Camera:
         return ALL if self._everything else usual
 
     async def take(self, page: Page, name: str, size: str, theme: str) -> None:
-        """Of what the window shows: nobody sees more at once."""
+        """Of what the window shows: nobody sees more at once. The styleguide is there to be seen whole."""
         await page.evaluate("() => Promise.all(document.getAnimations().map((each) => each.finished))")
         picture = Picture(name, size, theme)
-        shot = await page.screenshot(animations="disabled", caret="hide")
+        shot = await page.screenshot(animations="disabled", caret="hide", full_page=name == "styleguide")
         webp = await self._darkroom.evaluate(TO_WEBP, base64.b64encode(shot).decode())
         (self._folder / picture.file).write_bytes(base64.b64decode(webp))
         self.taken.append(picture)
