@@ -10,7 +10,7 @@ PHONE = {"width": 390, "height": 844}
 WALL = {"width": 1920, "height": 1080}
 _REFUSED = re.compile(r"Failed to load resource: the server responded with a status of ([45]\d\d)")
 _AWAY = re.compile(
-    r"ERR_CONNECTION_(REFUSED|RESET|CLOSED)|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED"
+    r"ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|INTERNET_DISCONNECTED|EMPTY_RESPONSE)|ERR_SOCKET_NOT_CONNECTED"
     r"|htmx:ws:error|Failed to fetch"
 )
 

@@ -3,18 +3,29 @@
 //   out  html[data-feed] connecting | live | stale | lost, html[data-feed-age] in whole seconds, words in
 //        #feed-state; on document lotline:tick {changed, snapshot}, lotline:layout {layout}
 (() => {
-  const STALE_S = 6, LOST_S = 30, REVIVE_MS = 30_000, READ_MS = 4000;
+  const STALE_S = 6, LOST_S = 30, REVIVE_MS = 30_000, READ_MS = 4000, JUMP_MS = 2000, BEAT_MS = 2000;
   const CODES = ['free', 'reserved', 'occupied', 'closed'];
   const root = document.documentElement;
   const feed = () => document.getElementById('feed');
   // How old the page was when it was made; it ages until the feed speaks.
-  const madeAge = Number(root.dataset.feedAge ?? NaN), madeAt = performance.now();
+  const madeAge = Number(root.dataset.feedAge ?? NaN);
   const on = (name, work) => document.addEventListener(`htmx:ws:${name}`, work);
-  const seconds = () => performance.now() / 1000;
+
+  // Milliseconds that only go forward. A suspended computer stops the browser's own counter but not the clock on
+  // its wall: where that one jumped ahead, what is shown is taken to be older by as much, until a frame tells.
+  let apart = Date.now() - performance.now(), slept = 0, jumped = false;
+  const now = () => {
+    const drift = Date.now() - performance.now() - apart;
+    apart += drift;
+    if (drift > JUMP_MS) { slept += drift; jumped = true; }
+    return performance.now() + slept;
+  };
+  const madeAt = now();
+  const seconds = () => now() / 1000;
 
   const lots = new Map();      // lot → { epoch, number, asOf }
   let nearest = Infinity;      // this clock minus the server's: the smallest difference seen has the least delay
-  let heardAt = performance.now(), knownAt = performance.now();
+  let heardAt = now(), knownAt = now();
   let lostAt = null;
 
   const set = (id, state) => {
@@ -29,7 +40,9 @@
     // What is not newer is dropped; another life of the server starts with a whole picture.
     if (known && !whole && (known.epoch !== epoch || number < known.number)) return null;
     const asOf = frame.as_of ?? known?.asOf ?? null;
-    nearest = Math.min(nearest, seconds() - frame.now);
+    const delay = seconds() - frame.now;
+    nearest = jumped ? delay : Math.min(nearest, delay);
+    jumped = false;
     lots.set(frame.lot, { epoch, number, asOf });
     const changed = [];
     // Positions of another layout are other slots: this page is loaded again in a moment.
@@ -46,7 +59,7 @@
   };
 
   const age = () => {
-    if (!lots.size) return madeAge + (performance.now() - madeAt) / 1000;
+    if (!lots.size) return madeAge + (now() - madeAt) / 1000;
     let oldest = -Infinity;
     for (const { asOf } of lots.values()) {
       if (asOf === null) return NaN;
@@ -60,14 +73,14 @@
   const clock = new Intl.DateTimeFormat(root.lang || 'en', { timeStyle: 'medium', hourCycle: 'h23', timeZone });
   const say = () => {
     const old = age(), known = Number.isFinite(old);
-    if (known) knownAt = performance.now();
-    const quiet = (performance.now() - knownAt) / 1000;
+    if (known) knownAt = now();
+    const quiet = (now() - knownAt) / 1000;
     const silent_s = Math.floor(known ? old : quiet);
     const state = silent_s >= LOST_S ? 'lost' : silent_s >= STALE_S ? 'stale' : known && lots.size ? 'live' : 'connecting';
     if (state === 'lost') lostAt ??= clock.format(new Date(Date.now() - silent_s * 1000)); else lostAt = null;
     const text = {
       live: 'Live', connecting: 'Connecting', stale: `No update for ${silent_s} s`,
-      lost: performance.now() - heardAt < STALE_S * 1000 ? `No update since ${lostAt}` : `Connection lost at ${lostAt}`,
+      lost: now() - heardAt < STALE_S * 1000 ? `No update since ${lostAt}` : `Connection lost at ${lostAt}`,
     }[state];
     const words = document.getElementById('feed-state');
     if (words && words.textContent !== text) words.textContent = text;
@@ -78,7 +91,7 @@
   on('before:message:incoming', (event) => {
     const data = event.detail.message?.data;
     if (typeof data !== 'string' || data[0] !== '{') return;
-    heardAt = performance.now();
+    heardAt = now();
     const frame = JSON.parse(data);
     const done = apply(frame);
     if (done === null || frame.content === undefined) event.preventDefault();
@@ -97,12 +110,22 @@
   // A half-open socket closes by no event at all: when nothing was heard for long, a new one is opened.
   setInterval(() => {
     say();
-    if (performance.now() - heardAt > REVIVE_MS && !document.hidden && feed()) {
-      heardAt = performance.now() - 6000;
-      htmx.process(feed(), true);
-    }
+    if (now() - heardAt > REVIVE_MS && !document.hidden) revive();
   }, 1000);
-  addEventListener('pageshow', (event) => { if (event.persisted && feed()) htmx.process(feed(), true); });
+  const revive = () => {
+    if (!feed()) return;
+    heardAt = now() - STALE_S * 1000;
+    htmx.process(feed(), true);
+  };
+  addEventListener('pageshow', (event) => { if (event.persisted) revive(); });
+  // Over another network what was open says nothing more; a tab that wakes may have missed its end.
+  addEventListener('online', revive);
+  const wake = () => {
+    say();
+    if (!document.hidden && now() - heardAt > BEAT_MS * 1.5) revive();
+  };
+  document.addEventListener('visibilitychange', wake);
+  document.addEventListener('resume', wake);
 
   // Another outline: the map is loaded again, at most once in a few seconds.
   document.addEventListener('lotline:layout', () => {
