@@ -1,4 +1,4 @@
-"""A phone without network, on another or a slow one, or asleep: nothing typed is lost, nothing old is live."""
+"""A phone without network, on another or a slow one, or asleep: nothing typed is lost, nothing old live."""
 
 import asyncio
 import time
