@@ -26,9 +26,9 @@ from app.core.parts import part
 from app.core.templating import STATIC
 from app.core.web import Assets, Doorway, problem_response, wants_html
 from app.display import routes as display
+from app.driver import offline, tour
 from app.driver import payment_routes as payments
 from app.driver import routes as driver
-from app.driver import tour
 from app.driver.errors import error_page
 from app.lifespan import lifespan
 from app.operator import money_routes as money
@@ -77,6 +77,8 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/bookings/{token}/code", driver.booking_form, HOLDER),
         GuardedRoute("/bookings/{token}/pay/waits", driver.payment_waits, HOLDER),
         GuardedRoute("/bookings/{token}/pay/give-up", driver.give_up_payment, HOLDER, ["POST"]),
+        GuardedRoute("/offline", offline.offline, PUBLIC),
+        GuardedRoute("/service-worker.js", offline.service_worker, PUBLIC),
         GuardedRoute("/receipts/{token}", payments.receipt, PUBLIC),
         GuardedRoute("/payments/back/{payment}", payments.back, PUBLIC),
         GuardedRoute("/payments/sandbox/{payment}", payments.sandbox, PUBLIC),

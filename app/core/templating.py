@@ -32,6 +32,11 @@ def static(path: str) -> str:
     return f"/static/{static_version()}/{path}"
 
 
+def worker() -> str:
+    """The address of the worker that keeps the page for when there is no connection."""
+    return f"/service-worker.js?version={static_version()}&language={languages.language()}"
+
+
 def token(code: str) -> str:
     """The code, or something in its place where it holds other signs: fit for an id and for a selector."""
     if re.fullmatch(r"[A-Za-z0-9_-]+", code):
@@ -56,6 +61,7 @@ def environment() -> Environment:
 def furnished(bare: Environment) -> Environment:
     """The environment with what every template may use besides its view."""
     bare.globals["static"] = static
+    bare.globals["worker"] = worker
     bare.globals["languages"] = languages.LANGUAGES
     for word in ("say", "say_in", "say_many", "say_html", "language", "this_page"):
         bare.globals[word] = getattr(languages, word)

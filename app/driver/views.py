@@ -94,6 +94,16 @@ class LotList:
 
 
 @dataclass(frozen=True, slots=True)
+class OfflinePage:
+    """For `driver/offline.html`."""
+
+    title: str
+    text: str
+    kept: str
+    button: str
+
+
+@dataclass(frozen=True, slots=True)
 class TourView:
     """One of the four views: a link, or a form where somebody has to be signed in first."""
 

@@ -47,7 +47,10 @@ def shown() -> Styleguide:
         map_angle_deg=0,
         attribution="Made up",
         layout_version=1,
-        areas=(MapArea("A", "", sign_x=10, sign_y=1.75), MapArea("B", "", premium=True, sign_x=29, sign_y=1.75)),
+        areas=(
+            MapArea("A", "", sign_x=10, sign_y=1.75),
+            MapArea("B", "", premium=True, sign_x=29, sign_y=1.75),
+        ),
         slots=slots,
     )
     drawn = LotMap(lot, environment()).render(states, {"A": 4, "premium": 4}, "", mine=(2,), pick="any")

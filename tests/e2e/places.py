@@ -103,6 +103,7 @@ async def prepare_tour(visitors: Visitors, rest: Rest, lotline: Installation) ->
         Place("signed out", "/sign-in?notice=signed-out"),
         Place("documentation", "/docs"),
         Place("styleguide", "/styleguide"),
+        Place("no connection", "/offline"),
         Place("no such address", "/nothing", 404),
         Place("no such booking", "/bookings/nothing", 404),
     )
