@@ -1,4 +1,4 @@
-"""After every change of a part of a page, who uses the keyboard goes on where they were, or where it leads."""
+"""After every change of a part of a page, who uses the keyboard goes on where they were or where it leads."""
 
 import pytest
 from playwright.async_api import Page, expect
