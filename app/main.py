@@ -21,7 +21,7 @@ from app.core import health, metrics
 from app.core.clock import Clock
 from app.core.db import Database, SqlAway
 from app.core.errors import Problem, Unavailable
-from app.core.languages import Languages
+from app.core.languages import Languages, sentence
 from app.core.parts import part
 from app.core.templating import STATIC
 from app.core.web import Assets, Doorway, problem_response, wants_html
@@ -176,11 +176,14 @@ async def http_error(request: Request, error: Exception) -> Response:
 async def sql_is_away(request: Request, error: Exception) -> Response:
     """SQL can't be reached, or not in time."""
     log.warning("request.refused", error=str(error))
-    return answer(request, Unavailable("The database"))
+    return answer(request, Unavailable(sentence("The database")))
 
 
 def fault(request: Request, error: Exception) -> Response:
     """A fault of ours: plain words outside, everything in the log."""
     return answer(
-        request, Problem(500, "fault", "The server could not do that", "It is written down; try again.")
+        request,
+        Problem(
+            500, "fault", sentence("The server could not do that"), sentence("It is written down; try again.")
+        ),
     )

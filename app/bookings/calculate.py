@@ -7,6 +7,7 @@ from app.bookings.billing import stay_of
 from app.bookings.desk import Desk, run_again_on_conflict
 from app.bookings.forms import LONGEST_STAY
 from app.core.errors import FieldError, InvalidInput
+from app.core.languages import sentence
 from app.payments.fees import Fee, NotCovered, Stay, fee, fee_of_what_is_covered, lines_from_stored
 from app.payments.queries import tariff_in_force, tariff_of
 from app.payments.tariffs.lines import Tariff
@@ -20,9 +21,9 @@ async def of_stay(
     Raises a Problem: 404 for an unknown slot, 422 for times that are no stay or have no price, 503.
     """
     if end < start:
-        raise InvalidInput([FieldError("endTime", "lies before startTime")])
+        raise InvalidInput([FieldError("endTime", sentence("lies before startTime"))])
     if end - start > LONGEST_STAY:
-        raise InvalidInput([FieldError("endTime", "is more than a year after startTime")])
+        raise InvalidInput([FieldError("endTime", sentence("is more than a year after startTime"))])
     tariff, slot = await _tariff_of_slot(desk, identifier)
     stay = Stay(start, end, until=end, size=slot.size, premium=slot.premium, codes=codes)
     try:

@@ -17,6 +17,7 @@ from app.bookings.models import Reservation
 from app.bookings.records import Lock, SlotRow
 from app.core import metrics
 from app.core.errors import FieldError, Problem
+from app.core.languages import sentence
 from app.payments.fees import Fee, fee_of_what_is_covered
 from app.payments.queries import tariff_of
 from app.payments.tariffs.offers import MOST_CODES, NotOffered, offered
@@ -89,14 +90,14 @@ async def _give(desk: Desk, connection: AsyncConnection, giving: Giving) -> Give
     except NotOffered as error:
         if error.is_unknown and not giving.by:
             await trail.note(connection, "driver", _WRONG, booking.id, now)
-        return problems.invalid([FieldError("code", str(error))])
+        return problems.invalid([FieldError("code", error.why)])
     fresh = code.casefold() not in {one.casefold() for one in booking.codes}
     if fresh:
         if len(booking.codes) >= MOST_CODES:
             return problems.no_more_codes(MOST_CODES)
         booking.codes = [*booking.codes, code]
         if not await records.set_codes(connection, booking):
-            raise problems.changed_meanwhile("The booking")
+            raise problems.changed_meanwhile(sentence("The booking"))
         act = "validate" if giving.by else "give-code"
         await trail.note(connection, giving.by or "driver", act, booking.id, now, code=code)
     fee = fee_of_what_is_covered(tariff, stay_of(booking, now))
@@ -118,7 +119,7 @@ async def _locked(connection: AsyncConnection, giving: Giving) -> tuple[SlotRow,
     if booking is None:
         raise await _over(connection, reservation)
     if not slots or booking.slot_id != seen.slot_id:
-        raise problems.changed_meanwhile("The booking")
+        raise problems.changed_meanwhile(sentence("The booking"))
     return slots[0], booking
 
 

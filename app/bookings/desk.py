@@ -20,6 +20,7 @@ from app.core import metrics
 from app.core.clock import monotonic_s
 from app.core.db import Database, SqlAway, is_conflict
 from app.core.errors import Problem, Unavailable
+from app.core.languages import sentence
 from app.slots.lagging import Lagging
 from app.slots.layout import Layouts
 from app.slots.status import Status
@@ -74,7 +75,7 @@ class Desk:
                 rounds += 1
                 if when_lost is not None:
                     await when_lost()
-        raise Unavailable("A free slot", retry_after_s=1)
+        raise Unavailable(sentence("A free slot"), retry_after_s=1)
 
     async def ended(self) -> None:
         """Returns when everybody who waits has been served."""
@@ -103,5 +104,5 @@ async def run_again_on_conflict(work: Any) -> Any:
             metrics.SQL_RETRIES.inc()
             await asyncio.sleep(0.005 * 2**attempt)
         except SqlAway as error:
-            raise Unavailable("The database") from error
-    raise Unavailable("The database", retry_after_s=1)
+            raise Unavailable(sentence("The database")) from error
+    raise Unavailable(sentence("The database"), retry_after_s=1)

@@ -15,6 +15,7 @@ from app.bookings.records import Lock, SlotRow
 from app.bookings.results import Released
 from app.bookings.round import Round
 from app.core.errors import FieldError
+from app.core.languages import sentence
 from app.payments.fees import Fee, fee_of_no_show, fee_of_what_is_covered, lines_from_stored
 from app.slots.models import State
 
@@ -79,7 +80,7 @@ async def _locked_slots(round_: Round, endings: Sequence[Ending]) -> dict[Ending
             round_.outcomes[ending] = Again.LOST
             continue
         elif ending.seen is not None:
-            round_.outcomes[ending] = problems.changed_meanwhile("The slot")
+            round_.outcomes[ending] = problems.changed_meanwhile(sentence("The slot"))
             continue
         else:
             before = await records.ended(connection, id=ending.reservation)
@@ -127,7 +128,7 @@ async def _what_ends(
         before = await records.ended_at_slot(round_.connection, slot_id, entity, **which)
         return await _repeat(round_, ending, before)
     if request.too_old(round_.now):
-        return problems.invalid([FieldError("time", "lies more than 60 seconds in the past")])
+        return problems.invalid([FieldError("time", sentence("lies more than 60 seconds in the past"))])
     return booking
 
 

@@ -2,6 +2,8 @@
 
 import unicodedata
 
+from app.core.languages import sentence
+
 MAX_CHARACTERS = 120
 # Control, format (among them those that turn the writing's direction), surrogate, private, not assigned.
 _UNFIT = ("Cc", "Cf", "Cs", "Co", "Cn")
@@ -33,14 +35,16 @@ def what_is_wrong(text: str) -> str | None:
     """Why this can't be an entity, or ``None``."""
     given = as_given(text)
     if not given:
-        return "is missing"
+        return sentence("is missing")
     if len(given) > MAX_CHARACTERS:
-        return f"has more than {MAX_CHARACTERS} characters"
+        return sentence("has more than {most} characters", most=MAX_CHARACTERS)
     if any(unicodedata.category(letter) in _UNFIT for letter in given):
-        return "has a character that can't be shown"
+        return sentence("has a character that can't be shown")
     if not any(letter.isalnum() for letter in given):
-        return "has neither a letter nor a digit"
+        return sentence("has neither a letter nor a digit")
     # NFKC and upper case write some letters as several: what is stored must fit as well.
     if max(len(as_compared(given, plate=plate)) for plate in (False, True)) > MAX_CHARACTERS:
-        return f"has more than {MAX_CHARACTERS} characters when its letters are written out"
+        return sentence(
+            "has more than {most} characters when its letters are written out", most=MAX_CHARACTERS
+        )
     return None

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from app.bookings import entity
 from app.core.errors import FieldError
+from app.core.languages import sentence
 from app.slots.layout import Wish
 
 # A client's clock may be a minute behind; a slot is held at most a day before it is used.
@@ -77,15 +78,15 @@ class ReserveRequest:
             errors.append(FieldError("entityIdentifier", wrong))
         start = self.start or now
         if start < now - SKEW:
-            errors.append(FieldError("time", "lies in the past"))
+            errors.append(FieldError("time", sentence("lies in the past")))
         if start > now + AHEAD:
-            errors.append(FieldError("time", "lies more than 24 hours ahead"))
+            errors.append(FieldError("time", sentence("lies more than 24 hours ahead")))
         if self.until is not None and self.until <= start:
-            errors.append(FieldError("until", "is not after the start"))
+            errors.append(FieldError("until", sentence("is not after the start")))
         elif self.until is not None and self.until <= now:
-            errors.append(FieldError("until", "lies in the past"))
+            errors.append(FieldError("until", sentence("lies in the past")))
         elif self.until is not None and self.until - start > LONGEST_STAY:
-            errors.append(FieldError("until", "is more than a year after the start"))
+            errors.append(FieldError("until", sentence("is more than a year after the start")))
         return errors
 
 
@@ -105,7 +106,7 @@ class UnreserveRequest:
         if wrong := entity.what_is_wrong(self.entity):
             errors.append(FieldError("entityIdentifier", wrong))
         if self.time is not None and self.time > now + SKEW:
-            errors.append(FieldError("time", "lies in the future"))
+            errors.append(FieldError("time", sentence("lies in the future")))
         return errors
 
     def too_old(self, now: datetime) -> bool:

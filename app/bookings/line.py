@@ -23,6 +23,7 @@ from app.bookings.records import Moved
 from app.core import metrics
 from app.core.db import SqlAway, is_conflict
 from app.core.errors import Unavailable
+from app.core.languages import sentence
 from app.slots.status import Proposal
 
 log = structlog.get_logger()
@@ -80,7 +81,7 @@ class Line:
         Raises Unavailable where SQL can't be reached, too many wait, or it lasts longer than ``PATIENCE_S``.
         """
         if len(self._waiting) + self._resting >= LONGEST_LINE:
-            raise Unavailable("The desk", retry_after_s=1)
+            raise Unavailable(sentence("The desk"), retry_after_s=1)
         self._refuse_while_silent()
         place = _Place(job, asyncio.get_running_loop().create_future())
         self._stand_in_line(place)
@@ -90,7 +91,7 @@ class Line:
         except TimeoutError:
             # What has not begun is not begun any more; what has is found by its key, or by its entity.
             self._refuse_while_silent()
-            raise Unavailable("The slot", retry_after_s=1) from None
+            raise Unavailable(sentence("The slot"), retry_after_s=1) from None
 
     async def ended(self) -> None:
         """Returns when everybody who waits has been served."""
@@ -102,7 +103,7 @@ class Line:
         try:
             self._ledger.database.refuse_while_silent()
         except SqlAway as error:
-            raise Unavailable("The database") from error
+            raise Unavailable(sentence("The database")) from error
 
     def _stand_in_line(self, place: _Place) -> None:
         self._waiting.append(place)
@@ -241,7 +242,7 @@ class Line:
                     raise
                 metrics.SQL_RETRIES.inc()
                 await asyncio.sleep(0.005 * 2**attempt)
-        raise Unavailable("The slot", retry_after_s=1)
+        raise Unavailable(sentence("The slot"), retry_after_s=1)
 
     async def _give_back(self, places: Sequence[_Place]) -> None:
         """What was proposed to those who have gone is offered to others at once."""
@@ -279,7 +280,7 @@ def _without_use(taking: Taking, outcome: Outcome) -> list[Proposal]:
 
 def _fail(places: Sequence[_Place], error: Exception) -> None:
     for place in places:
-        refusal = Unavailable("The database")
+        refusal = Unavailable(sentence("The database"))
         refusal.__cause__ = error
         place.fail(refusal)
     log.warning("bookings.refused", error=repr(error), waiting=len(places))

@@ -7,6 +7,7 @@ from app.bookings import problems
 from app.bookings.desk import run_again_on_conflict
 from app.core.db import SqlAway
 from app.core.errors import Problem
+from app.core.languages import sentence
 from app.core.parts import part
 from app.core.web import UNKNOWN_ADDRESS
 from app.live.sockets import TRY_AGAIN_LATER
@@ -45,6 +46,9 @@ def slot_in_path(request: Request, layout: Layout) -> LaidSlot:
     found = layout.by_name.get(name)
     if found is None:
         raise Problem(
-            404, "no-such-slot", "There is no such slot", f"{layout.lot.name} has no slot {name!r}."
+            404,
+            "no-such-slot",
+            sentence("There is no such slot"),
+            sentence("{lot} has no slot {name!r}.", lot=layout.lot.name, name=name),
         )
     return found

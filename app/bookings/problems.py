@@ -3,40 +3,82 @@
 from collections.abc import Sequence
 
 from app.core.errors import FieldError, InvalidInput, Problem
+from app.core.languages import sentence
 
 
 def lot_full(where: str) -> Problem:
-    return Problem(404, "all-taken", "All matching slots are taken", f"No fitting slot is free in {where}.")
+    return Problem(
+        404,
+        "all-taken",
+        sentence("All matching slots are taken"),
+        sentence("No fitting slot is free in {where}.", where=where),
+    )
 
 
 def lot_is_closed(code: str) -> Problem:
     """404: none of its slots is to be had. Of the same type: who asks does the same about it."""
-    return Problem(404, "all-taken", f"{code} is closed", "Try again later, or in another lot.")
+    return Problem(
+        404,
+        "all-taken",
+        sentence("{code} is closed", code=code),
+        sentence("Try again later, or in another lot."),
+    )
 
 
 def no_such_lot(code: str) -> Problem:
-    return Problem(404, "no-such-lot", "There is no such lot", f"No lot has the code {code!r}.")
+    return Problem(
+        404,
+        "no-such-lot",
+        sentence("There is no such lot"),
+        sentence("No lot has the code {code!r}.", code=code),
+    )
 
 
 def no_such_area(lot: str, area: str) -> Problem:
-    return Problem(404, "no-such-area", "There is no such area", f"Lot {lot} has no area {area!r}.")
+    return Problem(
+        404,
+        "no-such-area",
+        sentence("There is no such area"),
+        sentence("Lot {lot} has no area {area!r}.", lot=lot, area=area),
+    )
 
 
 def no_such_slot(identifier: str) -> Problem:
     return Problem(
-        404, "no-such-slot", "There is no such slot", f"No slot has the identifier {identifier!r}."
+        404,
+        "no-such-slot",
+        sentence("There is no such slot"),
+        sentence("No slot has the identifier {identifier!r}.", identifier=identifier),
     )
+
+
+def _nearest(nearest: str | None) -> str:
+    if nearest is None:
+        return sentence("No slot like it is free.")
+    return sentence("The nearest like it is {nearest}.", nearest=nearest)
 
 
 def slot_taken(identifier: str, nearest: str | None) -> Problem:
     """409: that very slot is not free. Names the nearest one like it that is."""
-    detail = f"The nearest like it is {nearest}." if nearest else "No slot like it is free."
-    return Problem(409, "slot-taken", f"{identifier} is taken", detail, extra={"nearest": nearest})
+    detail = _nearest(nearest)
+    return Problem(
+        409,
+        "slot-taken",
+        sentence("{identifier} is taken", identifier=identifier),
+        detail,
+        extra={"nearest": nearest},
+    )
 
 
 def slot_closed(identifier: str, nearest: str | None) -> Problem:
-    detail = f"The nearest like it is {nearest}." if nearest else "No slot like it is free."
-    return Problem(409, "slot-closed", f"{identifier} is closed", detail, extra={"nearest": nearest})
+    detail = _nearest(nearest)
+    return Problem(
+        409,
+        "slot-closed",
+        sentence("{identifier} is closed", identifier=identifier),
+        detail,
+        extra={"nearest": nearest},
+    )
 
 
 def entity_has_reservation(slot: str, name: str, reservation: str) -> Problem:
@@ -44,22 +86,34 @@ def entity_has_reservation(slot: str, name: str, reservation: str) -> Problem:
     return Problem(
         409,
         "entity-has-reservation",
-        "This entity has a reservation already",
-        "Release it first, or use it.",
+        sentence("This entity has a reservation already"),
+        sentence("Release it first, or use it."),
         extra={"slot": slot, "name": name, "reservation": reservation},
     )
 
 
 def no_such_booking() -> Problem:
-    return Problem(404, "no-such-booking", "This link leads to no booking", "Check that it is whole.")
+    return Problem(
+        404, "no-such-booking", sentence("This link leads to no booking"), sentence("Check that it is whole.")
+    )
 
 
 def booking_ended() -> Problem:
-    return Problem(409, "booking-ended", "The booking has ended", "Book again, if you still need a slot.")
+    return Problem(
+        409,
+        "booking-ended",
+        sentence("The booking has ended"),
+        sentence("Book again, if you still need a slot."),
+    )
 
 
 def no_more_codes(most: int) -> Problem:
-    return Problem(409, "no-more-codes", "No more codes can be given", f"The booking has {most} already.")
+    return Problem(
+        409,
+        "no-more-codes",
+        sentence("No more codes can be given"),
+        sentence("The booking has {most} already.", most=most),
+    )
 
 
 def too_many_wrong_codes() -> Problem:
@@ -67,8 +121,8 @@ def too_many_wrong_codes() -> Problem:
     return Problem(
         409,
         "too-many-wrong-codes",
-        "Too many wrong codes were tried",
-        "For this booking only an attendant takes one now.",
+        sentence("Too many wrong codes were tried"),
+        sentence("For this booking only an attendant takes one now."),
     )
 
 
@@ -77,14 +131,17 @@ def slot_closes(identifier: str) -> Problem:
     return Problem(
         409,
         "slot-closes",
-        f"{identifier} is about to close",
-        "The booking stays as it is; its end can't be moved.",
+        sentence("{identifier} is about to close", identifier=identifier),
+        sentence("The booking stays as it is; its end can't be moved."),
     )
 
 
 def no_such_reservation() -> Problem:
     return Problem(
-        404, "no-such-reservation", "There is no such reservation", "This entity holds no such slot."
+        404,
+        "no-such-reservation",
+        sentence("There is no such reservation"),
+        sentence("This entity holds no such slot."),
     )
 
 
@@ -92,8 +149,8 @@ def key_used_for_another_request() -> Problem:
     return Problem(
         422,
         "idempotency-key-reused",
-        "This idempotency key was used for another request",
-        "Use a new key for a new request.",
+        sentence("This idempotency key was used for another request"),
+        sentence("Use a new key for a new request."),
     )
 
 
@@ -102,18 +159,28 @@ def request_in_flight() -> Problem:
     return Problem(
         409,
         "request-in-flight",
-        "This request is being worked on",
-        "Send it again in a second, with the same key: it gets the same answer.",
+        sentence("This request is being worked on"),
+        sentence("Send it again in a second, with the same key: it gets the same answer."),
         retry_after_s=1,
     )
 
 
 def changed_meanwhile(slot: str) -> Problem:
-    return Problem(409, "changed-meanwhile", f"{slot} has changed", "Look at it again, then decide.")
+    return Problem(
+        409,
+        "changed-meanwhile",
+        sentence("{slot} has changed", slot=slot),
+        sentence("Look at it again, then decide."),
+    )
 
 
 def no_tariff(lot: str) -> Problem:
-    return Problem(409, "no-tariff", "This lot has no tariff", f"Set a price for {lot} first.")
+    return Problem(
+        409,
+        "no-tariff",
+        sentence("This lot has no tariff"),
+        sentence("Set a price for {lot} first.", lot=lot),
+    )
 
 
 def invalid(errors: Sequence[FieldError]) -> InvalidInput:
@@ -122,15 +189,20 @@ def invalid(errors: Sequence[FieldError]) -> InvalidInput:
 
 def answer_first() -> Problem:
     """409: this browser has a slot held already, and one is enough."""
-    return Problem(409, "answer-first", "A slot is held for you already", "Book that one, or let it go.")
+    return Problem(
+        409,
+        "answer-first",
+        sentence("A slot is held for you already"),
+        sentence("Book that one, or let it go."),
+    )
 
 
 def too_much_held(most: int) -> Problem:
     return Problem(
         429,
         "too-much-held",
-        "Too many slots are held from where you are",
-        f"At most {most} are at a time. Book a free one, or wait a minute.",
+        sentence("Too many slots are held from where you are"),
+        sentence("At most {most} are at a time. Book a free one, or wait a minute.", most=most),
     )
 
 
@@ -138,23 +210,33 @@ def too_many_wait(most: int) -> Problem:
     return Problem(
         429,
         "too-many-wait",
-        "Too many wait from where you are",
-        f"At most {most} may at a time. Try again later.",
+        sentence("Too many wait from where you are"),
+        sentence("At most {most} may at a time. Try again later.", most=most),
     )
 
 
 def no_such_target(name: str) -> Problem:
-    return Problem(404, "no-such-slot", "There is no such slot", f"This lot has no slot {name!r}.")
+    return Problem(
+        404,
+        "no-such-slot",
+        sentence("There is no such slot"),
+        sentence("This lot has no slot {name!r}.", name=name),
+    )
 
 
 def target_taken(name: str) -> Problem:
     """409: the slot that a booking was to be moved to is not free."""
-    return Problem(409, "target-taken", f"{name} is not free", "Choose another slot.")
+    return Problem(
+        409, "target-taken", sentence("{name} is not free", name=name), sentence("Choose another slot.")
+    )
 
 
 def closed_with_its_lot(slot: str) -> Problem:
     return Problem(
-        409, "lot-closed", f"{slot} is closed with its lot", "Open the lot; the slot opens with it."
+        409,
+        "lot-closed",
+        sentence("{slot} is closed with its lot", slot=slot),
+        sentence("Open the lot; the slot opens with it."),
     )
 
 
@@ -163,7 +245,7 @@ def not_covered(reasons: Sequence[str]) -> Problem:
     return Problem(
         422,
         "not-covered",
-        "This stay has no price",
+        sentence("This stay has no price"),
         f"{'; '.join(reasons).capitalize()}.",
         extra={"reasons": list(reasons)},
     )
@@ -174,13 +256,18 @@ def was_used(slot: str) -> Problem:
     return Problem(
         409,
         "slot-was-used",
-        f"{slot} has had bookings",
-        "It can't be deleted. Close it, then nobody gets it.",
+        sentence("{slot} has had bookings", slot=slot),
+        sentence("It can't be deleted. Close it, then nobody gets it."),
     )
 
 
 def last_of_lot(slot: str) -> Problem:
-    return Problem(409, "last-slot", f"{slot} is the only slot of its lot", "Close the lot instead.")
+    return Problem(
+        409,
+        "last-slot",
+        sentence("{slot} is the only slot of its lot", slot=slot),
+        sentence("Close the lot instead."),
+    )
 
 
 def check_in_there() -> Problem:
@@ -188,6 +275,6 @@ def check_in_there() -> Problem:
     return Problem(
         409,
         "check-in-there",
-        "Check in at the entrance",
-        "Show the code of the booking there, or to an attendant.",
+        sentence("Check in at the entrance"),
+        sentence("Show the code of the booking there, or to an attendant."),
     )

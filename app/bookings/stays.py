@@ -14,6 +14,7 @@ from app.bookings.records import Lock, Move, SlotRow
 from app.bookings.results import Arrived, Extended
 from app.bookings.round import Round
 from app.core.errors import FieldError
+from app.core.languages import sentence
 from app.payments.fees import NotCovered, fee, fee_of_what_is_covered
 from app.slots.models import State
 
@@ -172,13 +173,13 @@ def billed_to(booking: Reservation, now: datetime) -> datetime:
 
 def _wrong_until(until: datetime, booking: Reservation, now: datetime) -> str:
     if until <= now:
-        return "lies in the past"
+        return sentence("lies in the past")
     if until <= booking.expected_at:
-        return "is not after the start"
+        return sentence("is not after the start")
     if booking.until is not None and until <= booking.until:
-        return "is not after the planned end"
+        return sentence("is not after the planned end")
     if until - booking.start_at > LONGEST_STAY:
-        return "is more than a year after the start"
+        return sentence("is more than a year after the start")
     return ""
 
 

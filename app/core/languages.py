@@ -116,6 +116,11 @@ def told(value: Any) -> Any:
     return value.told() if isinstance(value, Sentence) else value
 
 
+def told_again(kept: str) -> str:
+    """A sentence that was kept as a plain string, in the reader's language where a catalogue has it."""
+    return catalogue(language()).gettext(kept) if kept else ""
+
+
 def preferred(accepted: str) -> str:
     """The first of our languages among those of an ``Accept-Language`` header (RFC 9110, 12.5.4)."""
     wishes: list[tuple[float, str]] = []

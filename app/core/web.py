@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core import metrics
 from app.core.errors import Problem
+from app.core.languages import sentence
 
 log = structlog.get_logger()
 
@@ -81,8 +82,8 @@ class Doorway:
                 raise Problem(
                     413,
                     "body-too-large",
-                    "The body is too large",
-                    f"Send at most {LARGEST_BODY_BYTES} bytes.",
+                    sentence("The body is too large"),
+                    sentence("Send at most {most} bytes.", most=LARGEST_BODY_BYTES),
                 )
             return message
 
@@ -116,9 +117,16 @@ class Doorway:
 def _refusal(scope: Scope) -> Problem | None:
     """Why a request is not even looked at."""
     if comes_from_another_site(scope):
-        return Problem(403, "another-site", "Another site sent this request", "Open the page here.")
+        return Problem(
+            403, "another-site", sentence("Another site sent this request"), sentence("Open the page here.")
+        )
     if _holds_nul(scope):
-        return Problem(400, "nul-byte", "The address holds a NUL byte", "No name has one: leave it out.")
+        return Problem(
+            400,
+            "nul-byte",
+            sentence("The address holds a NUL byte"),
+            sentence("No name has one: leave it out."),
+        )
     return None
 
 

@@ -1,5 +1,6 @@
 """Times and durations as the reader writes them."""
 
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -65,6 +66,23 @@ def span(length: timedelta) -> str:
         (rest, say("{minutes} min", minutes=rest)),
     ]
     return " ".join(text for number, text in parts if number)
+
+
+@dataclass(frozen=True)
+class Length:
+    """A length of time that writes itself for its reader: ``2 h``, ``15 min``, ``20 s``.
+
+    The largest unit that divides it; an hour alone is 60 min.
+    """
+
+    seconds: int
+
+    def __str__(self) -> str:
+        if self.seconds % 3600 == 0 and self.seconds > 3600:
+            return say("{hours} h", hours=self.seconds // 3600)
+        if self.seconds % 60 == 0:
+            return say("{minutes} min", minutes=self.seconds // 60)
+        return say("{seconds} s", seconds=self.seconds)
 
 
 def figures(length: timedelta) -> tuple[tuple[str, str], ...]:

@@ -236,17 +236,22 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def dearer_from(
-    tariff: Tariff, stay: Stay, within: timedelta = _LOOKED_AHEAD, step: timedelta = _MICROSECOND
+    tariff: Tariff,
+    stay: Stay,
+    within: timedelta = _LOOKED_AHEAD,
+    step: timedelta = _MICROSECOND,
+    paid_minor: int = 0,
 ) -> tuple[datetime, Fee] | None:
     """The last end at which the stay costs no more, and what it costs then; ``None``: not ``within`` so long.
 
-    A longer stay never costs less, so the instant is found by halving, down to ``step``.
+    Of a stay for which something is paid: the last end at which it costs no more than that. A longer stay
+    never costs less, so the instant is found by halving, down to ``step``.
     """
 
     def amount(end: datetime) -> int:
         return fee_of_what_is_covered(tariff, _ending(stay, end)).amount_minor
 
-    now_minor = amount(stay.end)
+    now_minor = max(paid_minor, amount(stay.end))
     low = timedelta(0)
     high = timedelta(minutes=1)
     while amount(stay.end + high) <= now_minor:

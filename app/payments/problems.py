@@ -3,6 +3,8 @@
 from typing import Any
 
 from app.core.errors import Problem
+from app.core.languages import sentence
+from app.core.money import Money
 
 # Of these who pays is told what became of it: nothing of theirs was charged now.
 ABOUT_MONEY = ("being-paid", "already-paid", "nothing-due", "stale-quote")
@@ -12,17 +14,27 @@ def not_a_quote() -> Problem:
     return Problem(
         422,
         "not-a-quote",
-        "This is no quote of ours",
-        "Calculate what the booking costs, then send its quote.",
+        sentence("This is no quote of ours"),
+        sentence("Calculate what the booking costs, then send its quote."),
     )
 
 
 def no_such_means(known: list[str]) -> Problem:
-    return Problem(422, "no-such-method", "One can't pay like this here", f"Say one of: {', '.join(known)}.")
+    return Problem(
+        422,
+        "no-such-method",
+        sentence("One can't pay like this here"),
+        sentence("Say one of: {known}.", known=", ".join(known)),
+    )
 
 
 def only_an_attendant() -> Problem:
-    return Problem(403, "only-an-attendant", "Cash is taken by an attendant", "Sign in, or pay otherwise.")
+    return Problem(
+        403,
+        "only-an-attendant",
+        sentence("Cash is taken by an attendant"),
+        sentence("Sign in, or pay otherwise."),
+    )
 
 
 def stale_quote(fresh: dict[str, Any]) -> Problem:
@@ -30,22 +42,27 @@ def stale_quote(fresh: dict[str, Any]) -> Problem:
     return Problem(
         409,
         "stale-quote",
-        "The price has changed since",
-        "Look at what is to be paid now, and send that quote.",
+        sentence("The price has changed since"),
+        sentence("Look at what is to be paid now, and send that quote."),
         extra=fresh,
     )
 
 
 def nothing_due() -> Problem:
-    return Problem(409, "nothing-due", "Nothing is to be paid", "The booking is paid, or costs nothing.")
+    return Problem(
+        409,
+        "nothing-due",
+        sentence("Nothing is to be paid"),
+        sentence("The booking is paid, or costs nothing."),
+    )
 
 
 def being_paid(payment: str) -> Problem:
     return Problem(
         409,
         "being-paid",
-        "Somebody is paying for this booking",
-        "See what becomes of that; if it fails, pay then.",
+        sentence("Somebody is paying for this booking"),
+        sentence("See what becomes of that; if it fails, pay then."),
         extra={"payment": payment},
     )
 
@@ -54,8 +71,11 @@ def not_while_away() -> Problem:
     return Problem(
         503,
         "not-while-away",
-        "This can't be paid with just now",
-        "Our database does not answer. Pay at the desk, or try again in a few minutes. Nothing was charged.",
+        sentence("This can't be paid with just now"),
+        sentence(
+            "Our database does not answer. Pay at the desk, or try again in a few minutes. "
+            "Nothing was charged."
+        ),
         retry_after_s=30,
     )
 
@@ -64,46 +84,53 @@ def cannot_be_ended() -> Problem:
     return Problem(
         409,
         "cannot-be-ended",
-        "This payment can't be given up just now",
-        "It may go through at this moment. Look again in a minute.",
+        sentence("This payment can't be given up just now"),
+        sentence("It may go through at this moment. Look again in a minute."),
     )
 
 
 def already_paid(payment: str, by: str) -> Problem:
     return Problem(
-        409, "already-paid", "This has been paid", f"It was paid by {by}.", extra={"payment": payment}
+        409,
+        "already-paid",
+        sentence("This has been paid"),
+        sentence("It was paid by {by}.", by=by),
+        extra={"payment": payment},
     )
 
 
 def no_such_booking() -> Problem:
     return Problem(
-        404, "no-such-reservation", "There is no such booking", "It may be another installation's."
+        404,
+        "no-such-reservation",
+        sentence("There is no such booking"),
+        sentence("It may be another installation's."),
     )
 
 
 def no_such_payment() -> Problem:
-    return Problem(404, "no-such-payment", "There is no such payment")
+    return Problem(404, "no-such-payment", sentence("There is no such payment"))
 
 
 def no_such_refund() -> Problem:
-    return Problem(404, "no-such-refund", "There is no such refund")
+    return Problem(404, "no-such-refund", sentence("There is no such refund"))
 
 
 def not_by_hand() -> Problem:
     return Problem(
         409,
         "not-by-hand",
-        "Nobody hands this over",
-        "It goes back to the card that paid; see what becomes of it.",
+        sentence("Nobody hands this over"),
+        sentence("It goes back to the card that paid; see what becomes of it."),
     )
 
 
-def not_so_much_left(left: str) -> Problem:
+def not_so_much_left(left: Money) -> Problem:
     return Problem(
         409,
         "not-so-much-left",
-        "So much can't be given back",
-        f"Of this payment {left} is left, if it is paid.",
+        sentence("So much can't be given back"),
+        sentence("Of this payment {left} is left, if it is paid.", left=left),
     )
 
 
@@ -111,19 +138,21 @@ def not_taken_here(provider: str) -> Problem:
     return Problem(
         409,
         "provider-not-here",
-        "Nothing can be given back by this provider",
-        f"{provider} is not among those who take money here.",
+        sentence("Nothing can be given back by this provider"),
+        sentence("{provider} is not among those who take money here.", provider=provider),
     )
 
 
 def closed_already(by: str) -> Problem:
-    return Problem(409, "closed-already", "This day is closed already", f"{by} has closed it.")
+    return Problem(
+        409, "closed-already", sentence("This day is closed already"), sentence("{by} has closed it.", by=by)
+    )
 
 
 def books_have_changed() -> Problem:
     return Problem(
         409,
         "books-have-changed",
-        "Money was posted meanwhile",
-        "Look at the sums as they are now, and count again.",
+        sentence("Money was posted meanwhile"),
+        sentence("Look at the sums as they are now, and count again."),
     )

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import note
 from app.core import metrics
+from app.core.languages import sentence
 from app.core.money import Money
 from app.payments import problems, records
 from app.payments.models import Payment, PaymentState, Refund, RefundState
@@ -127,7 +128,7 @@ async def begin(
     """
     if amount_minor <= 0 or not await records.take_back(connection, payment.id, amount_minor):
         left = Money(payment.amount_minor - payment.refunded_minor, payment.currency)
-        raise problems.not_so_much_left(left.text())
+        raise problems.not_so_much_left(left)
     refund = Refund(
         id=refund_id(payment.id, number),
         payment_id=payment.id,
@@ -170,7 +171,7 @@ async def ask(cashier: Cashier, refund_id_: str) -> Refund | None:
     except OddAmount as error:
         # It never will be done: what was begun must not stay under way for ever.
         log.error("refund.odd_amount", provider=provider.name, refund=refund.id, error=str(error))
-        refunded = Refunded(Fate.DECLINED, reason="The provider moves no such amount")
+        refunded = Refunded(Fate.DECLINED, reason=sentence("The provider moves no such amount"))
     except ProviderAway as error:
         metrics.PROVIDER_AWAY.labels(provider.name).inc()
         log.warning("refund.provider_away", provider=provider.name, error=str(error))

@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.core import words
+from app.core.languages import say, sentence, told, told_again
 from app.core.money import Money
 from app.payments.models import Payment, PaymentState, Refund, RefundState
 
 DESK = "desk"
 STATES = {
-    PaymentState.PENDING: "under way",
-    PaymentState.PAID: "paid",
-    PaymentState.FAILED: "declined",
-    PaymentState.EXPIRED: "not finished",
+    PaymentState.PENDING: sentence("under way"),
+    PaymentState.PAID: sentence("paid"),
+    PaymentState.FAILED: sentence("declined"),
+    PaymentState.EXPIRED: sentence("not finished"),
 }
-_MEANS = {"cash": "Cash", "terminal": "Card terminal"}
+_MEANS = {"cash": sentence("Cash"), "terminal": sentence("Card terminal")}
 
 
 @dataclass(frozen=True)
@@ -42,18 +43,18 @@ def till_of(provider: str, means: str) -> str:
 
 def till_words(till: str) -> str:
     """``Cash``, ``Card terminal``, ``Card, by stripe``."""
-    return _MEANS.get(till) or f"Card, by {till}"
+    return str(told(_MEANS[till])) if till in _MEANS else say("Card, by {provider}", provider=till)
 
 
 def means_words(means: str) -> str:
     """What was paid with; of a card nothing is told but that it was one."""
-    return _MEANS.get(means, "Card")
+    return str(told(_MEANS[means])) if means in _MEANS else say("Card")
 
 
 def state_words(payment: Payment) -> str:
     """``paid``, or ``declined: The card was declined``."""
-    said = STATES[PaymentState(payment.state)]
-    return f"{said}: {payment.reason}" if payment.reason else said
+    said = told(STATES[PaymentState(payment.state)])
+    return f"{said}: {told_again(payment.reason)}" if payment.reason else said
 
 
 def back_words(payment: Payment, pending_minor: int) -> str:
@@ -62,10 +63,11 @@ def back_words(payment: Payment, pending_minor: int) -> str:
     pending = Money(pending_minor, payment.currency)
     said = []
     if done.amount_minor:
-        said.append(f"{done.text()} given back")
-    if pending.amount_minor:
-        waits = "to be given back" if payment.provider == DESK else "on its way back"
-        said.append(f"{pending.text()} {waits}")
+        said.append(say("{amount} given back", amount=done))
+    if pending.amount_minor and payment.provider == DESK:
+        said.append(say("{amount} to be given back", amount=pending))
+    elif pending.amount_minor:
+        said.append(say("{amount} on its way back", amount=pending))
     return ", ".join(said)
 
 
@@ -75,15 +77,15 @@ def payment_words(payment: Payment, pending_minor: int) -> str:
     if not back:
         return state_words(payment)
     if payment.refunded_minor == payment.amount_minor and not pending_minor:
-        return "given back"
+        return say("given back")
     return f"{state_words(payment)}, {back}"
 
 
 def refund_words(state: str, provider: str) -> str:
     """How a refund stands. What the desk gives back waits for a person, what a card gets for its provider."""
     if state == RefundState.PENDING:
-        return "is to be given back" if provider == DESK else "is on its way back"
-    return "given back" if state == RefundState.DONE else "could not be given back"
+        return say("is to be given back") if provider == DESK else say("is on its way back")
+    return say("given back") if state == RefundState.DONE else say("could not be given back")
 
 
 def moment(instant: datetime, time_zone: str) -> str:

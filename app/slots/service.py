@@ -9,6 +9,7 @@ from sqlalchemy import Integer, and_, case, cast, func, insert, literal, select,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.errors import Problem
+from app.core.languages import sentence
 from app.slots.forms import DEFAULT_AREA, DEFAULT_LOT, SlotForm
 from app.slots.importers.plan import CONTINUED_LOT_SLOTS, LotPlan
 from app.slots.models import (
@@ -54,7 +55,10 @@ async def put_slot(connection: AsyncConnection, form: SlotForm, now: datetime) -
     if found is None:
         if form.if_match is not None:
             raise Problem(
-                412, "precondition-failed", "There is no such slot yet", "Send it without If-Match."
+                412,
+                "precondition-failed",
+                sentence("There is no such slot yet"),
+                sentence("Send it without If-Match."),
             )
         return await _create_slot(connection, form, now)
     return await _replace_slot(connection, form, found, now)
@@ -194,12 +198,15 @@ async def _replace_slot(connection: AsyncConnection, form: SlotForm, seen: Slot,
         raise Problem(
             412,
             "precondition-failed",
-            "The slot was changed meanwhile",
-            f"Its revision is {slot.revision}; read it and try again.",
+            sentence("The slot was changed meanwhile"),
+            sentence("Its revision is {revision}; read it and try again.", revision=slot.revision),
         )
     if form.lot is not None and form.lot != lot.code:
         raise Problem(
-            409, "slot-in-another-lot", f"The slot is in lot {lot.code}", "A slot can't change lots."
+            409,
+            "slot-in-another-lot",
+            sentence("The slot is in lot {code}", code=lot.code),
+            sentence("A slot can't change lots."),
         )
     area_id = slot.area_id
     if form.area is not None:
@@ -241,8 +248,8 @@ async def _reclassify(connection: AsyncConnection, lot: Lot, slot: Slot, kind: d
         raise Problem(
             409,
             "slot-taken",
-            f"{slot.identifier} is taken",
-            "Area, size, premium, accessible and charging can change when it is free.",
+            sentence("{identifier} is taken", identifier=slot.identifier),
+            sentence("Area, size, premium, accessible and charging can change when it is free."),
         )
 
 
@@ -332,8 +339,8 @@ async def _refuse_used_name(connection: AsyncConnection, lot: Lot, name: str) ->
         raise Problem(
             409,
             "name-used",
-            f"The name {name} is used in lot {lot.code}",
-            f"{other} has it; give another name.",
+            sentence("The name {name} is used in lot {code}", name=name, code=lot.code),
+            sentence("{other} has it; give another name.", other=other),
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from app.core.languages import sentence
 from app.payments.providers.protocol import (
     BadWebhook,
     Charged,
@@ -18,7 +19,7 @@ class Desk:
     """The default: it needs nothing but a person."""
 
     name = "desk"
-    means: Mapping[str, str] = {"cash": "Cash", "terminal": "Card terminal"}
+    means: Mapping[str, str] = {"cash": sentence("Cash"), "terminal": sentence("Card terminal")}
     by_attendant = True
     needs_payer: frozenset[str] = frozenset()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from app.core.clock import Clock
+from app.core.languages import sentence
 from app.payments.providers import signatures
 from app.payments.providers.protocol import (
     Charged,
@@ -35,11 +36,11 @@ SLOW = "sandbox-slow"
 THREE_D = "sandbox-3d"
 AWAY = "sandbox-away"
 _REASONS = {
-    DECLINE: "The card was declined",
-    INSUFFICIENT: "There is not enough money on the card",
+    DECLINE: sentence("The card was declined"),
+    INSUFFICIENT: sentence("There is not enough money on the card"),
 }
-_NO_CARD = "There is no such test card"
-_REFUSED = "The payer's bank did not confirm the payment"
+_NO_CARD = sentence("There is no such test card")
+_REFUSED = sentence("The payer's bank did not confirm the payment")
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,12 @@ class Sandbox:
     by_attendant = False
     needs_payer = frozenset({THREE_D})
     means: Mapping[str, str] = {
-        SUCCESS: "Test card ending 4242: succeeds",
-        DECLINE: "Test card ending 0002: declined",
-        INSUFFICIENT: "Test card ending 9995: not enough money",
-        SLOW: "Test card ending 0077: paid after a while",
-        THREE_D: "Test card ending 3155: asks for a confirmation",
-        AWAY: "Test card ending 0119: paid, but the first answer is lost",
+        SUCCESS: sentence("Test card ending 4242: succeeds"),
+        DECLINE: sentence("Test card ending 0002: declined"),
+        INSUFFICIENT: sentence("Test card ending 9995: not enough money"),
+        SLOW: sentence("Test card ending 0077: paid after a while"),
+        THREE_D: sentence("Test card ending 3155: asks for a confirmation"),
+        AWAY: sentence("Test card ending 0119: paid, but the first answer is lost"),
     }
 
     def __init__(self, path: Path, secrets: Sequence[str], clock: Clock, slow_s: float = SLOW_S) -> None:
@@ -249,9 +250,9 @@ def _stored(books: Books, payment: str) -> ChargeRow:
 def _why_not(books: Books, charge: ChargeRow | None, amount_minor: int) -> str:
     """Why it can't be given back; "": it can."""
     if charge is None or charge.fate is not Fate.PAID:
-        return "Nothing was paid"
+        return sentence("Nothing was paid")
     if books.given_back_minor(charge.payment) + amount_minor > charge.amount_minor:
-        return "It is more than is left of what was paid"
+        return sentence("It is more than is left of what was paid")
     return ""
 
 

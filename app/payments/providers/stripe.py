@@ -25,6 +25,7 @@ from datetime import datetime
 import stripe
 from stripe.params import PaymentIntentConfirmParams, PaymentIntentCreateParams
 
+from app.core.languages import sentence
 from app.payments.providers import signatures
 from app.payments.providers.protocol import (
     BadWebhook,
@@ -65,7 +66,7 @@ class Stripe:
     """
 
     name = "stripe"
-    means: Mapping[str, str] = {MEANS: "Card"}
+    means: Mapping[str, str] = {MEANS: sentence("Card")}
     by_attendant = False
     needs_payer = frozenset({MEANS})
 
@@ -147,7 +148,7 @@ class Stripe:
                 raise OtherCharge("the refund's identifier stands for another one") from None
             except stripe.InvalidRequestError as error:
                 refused("refund", error)
-                return Refunded(Fate.DECLINED, reason="It can't be given back to the card")
+                return Refunded(Fate.DECLINED, reason=sentence("It can't be given back to the card"))
             return made.refunded()
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Event | None:

@@ -9,28 +9,29 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from app.core.languages import sentence
 from app.payments.providers.protocol import Charged, Event, Fate, Refunded
 from app.payments.providers.stripe_amounts import minor_amount
 
-_DECLINED = "The card was declined"
+_DECLINED = sentence("The card was declined")
 # What is not named here is nobody's business but the payer's and the bank's: a lost card, a suspicion.
 _REASONS = {
-    "amount_too_large": "The amount is too large to be paid by card",
-    "amount_too_small": "The amount is too small to be paid by card",
-    "authentication_required": "The payer's bank did not confirm the payment",
-    "card_not_supported": "The card can't be used for this",
-    "card_velocity_exceeded": "The card's limit is reached",
-    "currency_not_supported": "The card can't be used in this currency",
-    "expired_card": "The card has expired",
-    "incorrect_cvc": "The card's security code is wrong",
-    "insufficient_funds": "There is not enough money on the card",
-    "invalid_cvc": "The card's security code is wrong",
-    "issuer_not_available": "The payer's bank could not be asked: try again later",
-    "payment_intent_authentication_failure": "The payer's bank did not confirm the payment",
-    "processing_error": "The payer's bank could not be asked: try again later",
-    "resource_missing": "The card's details are not valid any more: enter them again",
-    "try_again_later": "The payer's bank could not be asked: try again later",
-    "withdrawal_count_limit_exceeded": "The card's limit is reached",
+    "amount_too_large": sentence("The amount is too large to be paid by card"),
+    "amount_too_small": sentence("The amount is too small to be paid by card"),
+    "authentication_required": sentence("The payer's bank did not confirm the payment"),
+    "card_not_supported": sentence("The card can't be used for this"),
+    "card_velocity_exceeded": sentence("The card's limit is reached"),
+    "currency_not_supported": sentence("The card can't be used in this currency"),
+    "expired_card": sentence("The card has expired"),
+    "incorrect_cvc": sentence("The card's security code is wrong"),
+    "insufficient_funds": sentence("There is not enough money on the card"),
+    "invalid_cvc": sentence("The card's security code is wrong"),
+    "issuer_not_available": sentence("The payer's bank could not be asked: try again later"),
+    "payment_intent_authentication_failure": sentence("The payer's bank did not confirm the payment"),
+    "processing_error": sentence("The payer's bank could not be asked: try again later"),
+    "resource_missing": sentence("The card's details are not valid any more: enter them again"),
+    "try_again_later": sentence("The payer's bank could not be asked: try again later"),
+    "withdrawal_count_limit_exceeded": sentence("The card's limit is reached"),
 }
 _FATES = {
     "succeeded": Fate.PAID,
@@ -145,7 +146,7 @@ class GivenBack(BaseModel, frozen=True):
     def refunded(self) -> Refunded:
         """WAITING where Stripe has yet to send the money, as when the account's balance is too low."""
         fate = _REFUNDS.get(self.status, Fate.WAITING)
-        reason = "The card's bank did not take it" if fate is Fate.DECLINED else ""
+        reason = sentence("The card's bank did not take it") if fate is Fate.DECLINED else ""
         return Refunded(fate, refund=self.id, reason=reason)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 import stripe
 from stripe.params.checkout import SessionCreateParams
 
+from app.core.languages import sentence
 from app.payments.providers.protocol import Charged, ChargeOrder, Fate
 from app.payments.providers.refusals import OtherCharge
 from app.payments.providers.stripe_amounts import stripe_amount
@@ -33,7 +34,7 @@ class Checkout:
     async def charge(self, order: ChargeOrder) -> Charged:
         """WAITING with the page's address. Raises OddAmount, OtherCharge, ProviderAway."""
         if not order.return_url:
-            return Charged(Fate.DECLINED, reason="A card is paid with in a browser")
+            return Charged(Fate.DECLINED, reason=sentence("A card is paid with in a browser"))
         try:
             session, _ = await self._session(order)
         except stripe.InvalidRequestError as error:

@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from app.core.languages import say, say_in
 from app.core.money import Money
-from app.payments.tariffs.charging import length_text
+from app.core.words import Length
 from app.payments.tariffs.lines import FlatRate, Free, PerIncrement, Surcharge, Tariff, Tiers
 from app.payments.tariffs.plan import Band, plan_of
 from app.payments.tariffs.wall_clock import as_us
 
 _BASIS_POINTS = 10_000
 _HOUR_S = 3600
+_DAY_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -44,20 +46,39 @@ class Price:
 
     @property
     def text(self) -> str:
-        """``€1.00 per started 30 min``."""
+        """``€1.00 per started 30 min``, ``€2.00 per hour, by started minute``; "" where it is unknown."""
+        if self.kind == "unknown":
+            return ""
+        if self.kind == "free":
+            return say("free now")
         if self.kind == "flat":
-            return f"{self.money.text()} flat"
-        if self.kind != "time":
-            return {"free": "free now", "unknown": ""}[self.kind]
-        each = f"{self.money.text()} per "
+            return say("{price} flat", price=self.money)
+        started = _started(self.increment_s)
         if self.per_s == self.increment_s:
-            return f"{each}started {length_text(self.increment_s)}"
-        return f"{each}{length_text(self.per_s)}, by started {length_text(self.increment_s)}"
+            return say("{price} per {started}", price=self.money, started=started)
+        return say(
+            "{price} per {length}, by {started}", price=self.money, length=_each(self.per_s), started=started
+        )
 
     @property
     def hour_text(self) -> str:
         """``€2.00 / h``, where space is short."""
-        return f"{self.per_hour.text()} / h" if self.kind == "time" else self.text
+        return say("{price} / h", price=self.per_hour) if self.kind == "time" else self.text
+
+
+def _started(seconds: int) -> str:
+    """What is paid for once it has begun: of one alone as one says it."""
+    whole = {60: say("started minute"), _HOUR_S: say("started hour"), _DAY_S: say("started day")}
+    return whole.get(seconds) or say("started {length}", length=Length(seconds))
+
+
+def _each(seconds: int) -> str:
+    whole = {
+        60: say_in("what it costs for each", "minute"),
+        _HOUR_S: say_in("what it costs for each", "hour"),
+        _DAY_S: say_in("what it costs for each", "day"),
+    }
+    return whole.get(seconds) or str(Length(seconds))
 
 
 def asked(tariff: Tariff, at: datetime, *, size: str = "car", premium: bool = False) -> Price:

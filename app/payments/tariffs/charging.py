@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.core.languages import sentence
+from app.core.words import Length
 from app.payments.tariffs.limits import Limits
 from app.payments.tariffs.lines import Free, NoParking, PerIncrement, Surcharge, Tiers
 from app.payments.tariffs.plan import Held, Occurrence, Plan, Stretch
@@ -105,12 +107,12 @@ class Charging:
             if self._plan.overstay is not None:
                 self._at_one_price(self._plan.overstay, beyond, None)
             else:
-                self._uncovered(f"the longest stay is {length_text(held.line.lasts_s)}")
+                self._uncovered(sentence("the longest stay is {length}", length=Length(held.line.lasts_s)))
 
     def _priced(self, stretch: Stretch) -> None:
         band = stretch.band
         if band.price is None and band.flat is None:
-            self._uncovered("no rate line says what a part of this time costs")
+            self._uncovered(sentence("no rate line says what a part of this time costs"))
         elif band.price is None:
             assert band.flat is not None
             self._flat(band.flat, stretch)
@@ -223,7 +225,7 @@ class Charging:
         stood_us = self._stood_us.get(key, 0) + stretch.ends_us - stretch.begins_us
         self._stood_us[key] = stood_us
         if stood_us > held.line.loading_s * SECOND_US:
-            self._uncovered(f"nobody may park there {_words(held)}".rstrip())
+            self._uncovered(_nobody_may(held))
 
     def _after_free_time(self, stretch: Stretch) -> int:
         """From when on the stretch costs something: nothing is paid for yet, and no time is free any more."""
@@ -250,15 +252,16 @@ def _cut(stretch: Stretch, begins_us: int, ends_us: int) -> Stretch:
     return Stretch(stretch.day, begins_us, ends_us, stretch.band)
 
 
-def _words(held: Held) -> str:
+def _nobody_may(held: Held) -> str:
     if held.back is None:
-        return ""
+        return sentence("nobody may park there")
     window = held.line.windows[held.window]
-    return f"from {clock_text(window.from_s)} to {clock_text(window.to_s)}"
+    begins, ends = clock_text(window.from_s), clock_text(window.to_s)
+    return sentence("nobody may park there from {begins} to {ends}", begins=begins, ends=ends)
 
 
 def length_text(seconds: int) -> str:
-    """``2 h``, ``15 min``, ``20 s``: the largest unit that divides it; an hour alone is 60 min."""
+    """A length as fees are kept with it, in English whoever asks: ``2 h``, ``15 min``, ``20 s``."""
     if seconds % 3600 == 0 and seconds > 3600:
         return f"{seconds // 3600} h"
     return f"{seconds // 60} min" if seconds % 60 == 0 else f"{seconds} s"

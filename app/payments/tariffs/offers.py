@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import reduce
 
 from app.core.errors import FieldError
+from app.core.languages import sentence
 from app.payments.tariffs.lines import Offer, Tariff
 from app.payments.tariffs.plan import plan_of
 from app.payments.tariffs.wall_clock import as_us
@@ -11,6 +13,11 @@ from app.payments.tariffs.wall_clock import as_us
 MOST_CODES = 10
 LONGEST_CODE = 40
 _SHOWN = 20
+_SLOTS = {
+    True: sentence("premium slots"),
+    False: sentence("slots that are not premium"),
+    None: sentence("slots"),
+}
 
 
 class NotOffered(Exception):
@@ -18,6 +25,7 @@ class NotOffered(Exception):
 
     def __init__(self, why: str, *, is_unknown: bool = False) -> None:
         super().__init__(why)
+        self.why = why
         self.is_unknown = is_unknown
 
 
@@ -33,20 +41,22 @@ def offered(tariff: Tariff, begins: datetime, size: str, premium: bool, typed: s
     """
     code = typed.strip()
     if not code:
-        raise NotOffered("type the code")
+        raise NotOffered(sentence("type the code"))
     alike = [
         line for line in tariff.lines if isinstance(line, Offer) and line.code.casefold() == code.casefold()
     ]
     if not alike:
         shown = code if len(code) <= _SHOWN else f"{code[:_SHOWN]}…"
-        raise NotOffered(f"“{shown}” is no code of an offer here", is_unknown=True)
+        raise NotOffered(sentence("“{shown}” is no code of an offer here", shown=shown), is_unknown=True)
     code = alike[0].code
     fitting = [line for line in alike if line.is_for(size, premium)]
     if not fitting:
-        raise NotOffered(f"“{code}” is not for this slot, only for {_slots_of(alike)}")
+        raise NotOffered(
+            sentence("“{code}” is not for this slot, only for {slots}", code=code, slots=_slots_of(alike))
+        )
     plan, begins_us = plan_of(tariff, size, premium), as_us(begins)
     if not any(not line.windows or plan.is_in_window(line, begins_us) for line in fitting):
-        raise NotOffered(f"“{code}” does not hold at the time at which this stay begins")
+        raise NotOffered(sentence("“{code}” does not hold at the time at which this stay begins", code=code))
     return code
 
 
@@ -60,7 +70,7 @@ def all_offered(
         try:
             code = offered(tariff, begins, size, premium, one)
         except NotOffered as error:
-            errors.append(FieldError(f"codes.{index}", str(error)))
+            errors.append(FieldError(f"codes.{index}", error.why))
         else:
             found.setdefault(code.casefold(), code)
     return list(found.values()), errors
@@ -70,7 +80,12 @@ def _slots_of(offers: Sequence[Offer]) -> str:
     """``premium slots``; of several kinds each, as one says it."""
     kinds = []
     for offer in offers:
-        kind = {True: "premium slots", False: "slots that are not premium", None: "slots"}[offer.premium]
-        sizes = " and ".join(f"“{size}”" for size in offer.sizes)
-        kinds.append(f"{kind} of size {sizes}" if sizes else kind)
-    return " or ".join(dict.fromkeys(kinds))
+        kind = _SLOTS[offer.premium]
+        if offer.sizes:
+            sizes = reduce(
+                lambda one, other: sentence("{one} and {other}", one=one, other=other),
+                (f"“{size}”" for size in offer.sizes),
+            )
+            kind = sentence("{slots} of size {sizes}", slots=kind, sizes=sizes)
+        kinds.append(kind)
+    return reduce(lambda one, other: sentence("{one} or {other}", one=one, other=other), dict.fromkeys(kinds))

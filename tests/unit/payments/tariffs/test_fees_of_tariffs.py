@@ -100,6 +100,21 @@ def test_the_next_price_begins_where_it_is_said_to(tariff: Tariff, stay: Stay) -
     assert then.amount_minor > now_minor
 
 
+@settings(max_examples=60)
+@given(tariffs(), stays(), st.integers(0, 10_000))
+def test_of_what_is_paid_the_next_price_begins_where_it_costs_more_than_that(
+    tariff: Tariff, stay: Stay, paid_minor: int
+) -> None:
+    found = dearer_from(tariff, stay, paid_minor=paid_minor)
+    least = max(paid_minor, fee_of_what_is_covered(tariff, stay).amount_minor)
+    if found is None:
+        later = replace(stay, end=stay.end + timedelta(days=8))
+        assert fee_of_what_is_covered(tariff, later).amount_minor <= least
+        return
+    at, then = found
+    assert fee_of_what_is_covered(tariff, replace(stay, end=at)).amount_minor <= least < then.amount_minor
+
+
 def test_a_definition_that_is_off_by_a_minute_is_noticed() -> None:
     """The comparison can fail: a stay of one minute more is found to differ."""
 
