@@ -51,7 +51,8 @@ def cashier_of(settings: Settings, desk: Desk) -> Cashier:
     """Who takes money, over the desk's SQL: it asks neither Redis nor the feed."""
     secrets = Secrets((*(one.encode() for one in settings.signing_secrets), desk.signing_key))
     providers = providers_of(settings, desk.signing_key)
-    return Cashier(desk.database, secrets, providers, read_bill, Journal(settings.data_dir / FOLDER))
+    journal = Journal(settings.data_dir / FOLDER)
+    return Cashier(desk.database, secrets, providers, read_bill, journal, settings.issuer)
 
 
 @asynccontextmanager

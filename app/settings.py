@@ -20,6 +20,7 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_SCRUB_S = 600
 LONGEST_SCRUB_S = 7 * 86_400
 SHORTEST_SECRET = 32
+LONGEST_ISSUER = 300
 PROVIDERS = ("desk", "sandbox", "stripe")
 
 # sockaddr_un.sun_path on Linux holds 108 bytes, the closing NUL among them.
@@ -64,6 +65,7 @@ class Settings:
     forwarded_allow_ips: str = ""
     signing_secrets: tuple[str, ...] = field(default=(), repr=False)
     payments: tuple[str, ...] = ("desk", "sandbox")
+    issuer: str = ""
     stripe_api_key: str = field(default="", repr=False)
     stripe_webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
     stripe_api_base: str = ""
@@ -87,6 +89,7 @@ class Settings:
             forwarded_allow_ips=_forwarded_allow_ips(given, problems),
             signing_secrets=_secrets(given, "LOTLINE_SIGNING_SECRETS", problems),
             payments=_payments(given, problems),
+            issuer=_issuer(given, problems),
             stripe_api_key=given.get("STRIPE_API_KEY", ""),
             stripe_webhook_secrets=_listed(given, "STRIPE_WEBHOOK_SECRETS"),
             stripe_api_base=given.get("STRIPE_API_BASE", ""),
@@ -126,11 +129,19 @@ class Settings:
             "FORWARDED_ALLOW_IPS": self.forwarded_allow_ips,
             "LOTLINE_SIGNING_SECRETS": ",".join(self.signing_secrets),
             "LOTLINE_PAYMENTS": ",".join(self.payments),
+            "LOTLINE_ISSUER": self.issuer,
             "STRIPE_API_KEY": self.stripe_api_key,
             "STRIPE_WEBHOOK_SECRETS": ",".join(self.stripe_webhook_secrets),
             "STRIPE_API_BASE": self.stripe_api_base,
             "LOTLINE_TOUR": self.tour,
         }
+
+
+def _issuer(given: Mapping[str, str], problems: list[str]) -> str:
+    issuer = given.get("LOTLINE_ISSUER", "")
+    if len(issuer) > LONGEST_ISSUER:
+        problems.append(f"LOTLINE_ISSUER has more than {LONGEST_ISSUER} characters.")
+    return issuer
 
 
 def default_data_dir() -> Path:

@@ -25,7 +25,8 @@ async def read_bill(connection: AsyncConnection, reservation: str, now: datetime
         return None
     slot = await records.slot_by(connection, id=booking.slot_id)
     assert slot is not None, "a slot that a booking refers to stays"
-    named = await connection.execute(select(_LOT.c.name).where(_LOT.c.id == booking.lot_id))
+    found = await connection.execute(select(_LOT.c.name, _LOT.c.address).where(_LOT.c.id == booking.lot_id))
+    lot_name, lot_address = found.one()
     fixed, ended_at = None, now
     if isinstance(booking, ReservationHistory):
         fixed = Fee(booking.amount_minor, booking.currency, lines_from_stored(booking.lines))
@@ -34,7 +35,8 @@ async def read_bill(connection: AsyncConnection, reservation: str, now: datetime
         reservation=booking.id,
         lot_id=booking.lot_id,
         lot=slot.lot_code,
-        lot_name=named.scalar_one(),
+        lot_name=lot_name,
+        lot_address=lot_address,
         slot=slot.identifier,
         slot_name=slot.name,
         area=slot.area_code,

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from app.bookings.desk import Desk
 from app.bookings.leaving import leave
 from app.core import words
 from app.core.ids import read_signed_id, sign_id
+from app.core.languages import say, say_in, sentence, told
 from app.core.money import Money
 from app.core.parts import part
 from app.core.web import origin_of
@@ -33,19 +35,20 @@ from app.driver.views import (
 )
 from app.payments import listing, problems, records, wording
 from app.payments.asking import hear
+from app.payments.fee_words import rule_words, unit_words
 from app.payments.journal import Entry
 from app.payments.models import Payment, PaymentState, Receipt, Refund
 from app.payments.paying import Cashier, quote_for, settle
 from app.payments.providers.protocol import Fate
 from app.payments.providers.sandbox import Sandbox
-from app.payments.receipts import lines_of
+from app.payments.receipts import issuer_of, lines_of
 
 # In the query of a booking's address: its payer has just paid, or not.
 COMES_FROM_PAYING = "paying"
 _DECIDED = {
-    Fate.PAID: "It is paid.",
-    Fate.DECLINED: "It was not confirmed.",
-    Fate.CANCELLED: "It took too long.",
+    Fate.PAID: sentence("It is paid."),
+    Fate.DECLINED: sentence("It was not confirmed."),
+    Fate.CANCELLED: sentence("It took too long."),
 }
 
 
@@ -56,7 +59,7 @@ async def pay_form(request: Request, reservation: str, time_zone: str, *, runs: 
     if found.quote is None:
         return None
     means = tuple(
-        Choice(value, words_)
+        Choice(value, told(words_))
         for provider in cashier.providers.values()
         if not provider.by_attendant
         for value, words_ in provider.means.items()
@@ -67,9 +70,11 @@ async def pay_form(request: Request, reservation: str, time_zone: str, *, runs: 
         action_url=f"/bookings/{request.path_params['token']}/pay",
         quote=signed,
         amount=found.fee.money.text(),
-        valid_text=f"until {words.clock(valid_until, time_zone)}" if runs else "",
+        valid_text=say("This price holds until {time}.", time=words.clock(valid_until, time_zone))
+        if runs
+        else "",
         means=means,
-        before=f"{before.text()} was paid before." if found.settled_minor else "",
+        before=say("{amount} was paid before.", amount=before) if found.settled_minor else "",
         may_leave=runs,
     )
 
@@ -97,16 +102,18 @@ def paid_notice(request: Request, payments: tuple[PaymentRow, ...]) -> Notice | 
         return None
     if newest.give_up_url:
         return Notice(
-            f"{newest.amount} is not paid yet.", "Go on with the payment below, or give it up.", "stale"
+            say("{amount} is not paid yet.", amount=newest.amount),
+            say("Go on with the payment below, or give it up."),
+            "stale",
         )
     if newest.waits:
-        text = "There is nothing for you to do. It is charged once, or not at all."
-        return Notice(f"{newest.amount} is being paid.", text, "stale")
+        text = say("There is nothing for you to do. It is charged once, or not at all.")
+        return Notice(say("{amount} is being paid.", amount=newest.amount), text, "stale")
     if COMES_FROM_PAYING not in request.query_params:
         return None
     if newest.url:
-        return Notice(f"{newest.amount} is paid.", "The receipt is below.")
-    return Notice(f"{newest.amount} was not paid.", "Nothing was charged.", "problem")
+        return Notice(say("{amount} is paid.", amount=newest.amount), say("The receipt is below."))
+    return Notice(say("{amount} was not paid.", amount=newest.amount), say("Nothing was charged."), "problem")
 
 
 def _row(key: bytes, one: Payment, pending_minor: int, time_zone: str, booking_url: str) -> PaymentRow:
@@ -135,41 +142,52 @@ async def receipt_page(request: Request) -> ReceiptPage:
             refunds = await records.refunds_of(connection, payment_id)
     if receipt is None:
         raise problems.no_such_payment()
-    link = f"{origin_of(request)}{request.url.path}"
-    return _receipt(receipt, refunds, link)
+    kept = json.loads(receipt.body)
+    known = {one: token for token, one in reservations(request).items()}
+    token = known.get(kept["bill"]["reservation"])
+    shown = receipt_of(receipt.number, kept, refunds, f"{origin_of(request)}{request.url.path}")
+    return replace(shown, booking_url=f"/bookings/{token}" if token else "")
 
 
-def _receipt(receipt: Receipt, refunds: list[Refund], link: str) -> ReceiptPage:
-    told = json.loads(receipt.body)
-    bill = told["bill"]
-    zone, currency = bill["lot"]["timeZone"], told["currency"]
+def receipt_of(number: int | None, kept: dict[str, Any], refunds: list[Refund], link: str) -> ReceiptPage:
+    """The page of a receipt as it is ``kept``; ``link`` is its own address, whole."""
+    bill = kept["bill"]
+    zone, currency = bill["lot"]["timeZone"], kept["currency"]
 
     def at(text: str) -> str:
         instant = datetime.fromisoformat(text)
         return f"{words.day(instant, zone)} {words.clock(instant, zone)}"
 
     return ReceiptPage(
-        number=f"{receipt.number:06}",
+        number=f"{number or 0:06}",
+        issuer=issuer_of(bill),
         lot_name=bill["lot"]["name"],
         slot_name=bill["slot"]["name"],
         from_text=at(bill["from"]),
-        until_label="Until" if bill["ended"] else "Good for leaving until",
+        until_label=say_in("when", "Until") if bill["ended"] else say("Good for leaving until"),
         until_text=at(bill["until"]),
-        lines=tuple(_fee_line(line, currency) for line in lines_of(bill, told["amountMinor"])),
-        amount=Money(told["amountMinor"], currency).text(),
-        paid_text=at(told["paidAt"]),
-        means=wording.means_words(told["means"]),
-        reference=told["payment"],
+        lines=tuple(_fee_line(line, currency) for line in lines_of(bill, kept["amountMinor"])),
+        amount=Money(kept["amountMinor"], currency).text(),
+        paid_text=_paid_with(kept["means"], at(kept["paidAt"])),
+        reference=kept["payment"],
         qr=_qr(link),
         refunds=tuple(
             PaymentRow(
-                Money(one.amount_minor, one.currency).text(),
+                Money(-one.amount_minor, one.currency).text(),
                 words.day(one.created_at, zone),
-                wording.refund_words(one.state, told["by"]),
+                wording.refund_words(one.state, kept["by"]),
             )
             for one in refunds
         ),
     )
+
+
+def _paid_with(means: str, when: str) -> str:
+    if means == "cash":
+        return say("Paid {when}, cash", when=when)
+    if means == "terminal":
+        return say("Paid {when}, card terminal", when=when)
+    return say("Paid {when}, card", when=when)
 
 
 def booking_after_paying(token: str) -> str:
@@ -184,10 +202,16 @@ def onward_page(payment: Payment) -> OnwardPage:
 
 
 _CAME_BACK = {
-    PaymentState.PENDING: ("Not paid yet", "Your booking shows what becomes of it."),
-    PaymentState.PAID: ("Paid", "Your booking shows it, with the receipt."),
-    PaymentState.FAILED: ("Declined", "Nothing was charged. Your booking shows how else you can pay."),
-    PaymentState.EXPIRED: ("Not finished", "Nothing was charged. Your booking shows how else you can pay."),
+    PaymentState.PENDING: (sentence("Not paid yet"), sentence("Your booking shows what becomes of it.")),
+    PaymentState.PAID: (sentence("Paid"), sentence("Your booking shows it, with the receipt.")),
+    PaymentState.FAILED: (
+        sentence("Declined"),
+        sentence("Nothing was charged. Your booking shows how else you can pay."),
+    ),
+    PaymentState.EXPIRED: (
+        sentence("Not finished"),
+        sentence("Nothing was charged. Your booking shows how else you can pay."),
+    ),
 }
 
 
@@ -198,9 +222,9 @@ async def back_from_provider(request: Request) -> str | CameBackPage:
     for token, reservation in reservations(request).items():
         if reservation == payment.reservation_id:
             return booking_after_paying(token)
-    title, told = _CAME_BACK[PaymentState(payment.state)]
+    title, follows = _CAME_BACK[PaymentState(payment.state)]
     amount = Money(payment.amount_minor, payment.currency).text()
-    return CameBackPage(title, amount, told, payment.id)
+    return CameBackPage(told(title), amount, told(follows), payment.id)
 
 
 def accepted_page(entry: Entry, booking_url: str) -> AcceptedPage:
@@ -226,7 +250,7 @@ async def sandbox_page(request: Request) -> SandboxPage:
         action_url=request.url.path,
         amount=Money(asked.amount_minor, asked.currency).text(),
         back_url=_own_path(asked.return_url),
-        decided=_DECIDED.get(asked.charged.fate, ""),
+        decided=told(_DECIDED.get(asked.charged.fate, "")),
     )
 
 
@@ -248,9 +272,8 @@ def _own_path(url: str) -> str:
 
 
 def _fee_line(line: dict[str, Any], currency: str) -> FeeLine:
-    rule = line["rule"]
-    quantity = f"{line['quantity']} × {line['unit']}"
-    return FeeLine(rule[0].upper() + rule[1:], quantity, Money(line["amountMinor"], currency).text())
+    quantity = f"{line['quantity']} × {unit_words(line['unit'])}"
+    return FeeLine(rule_words(line["rule"]), quantity, Money(line["amountMinor"], currency).text())
 
 
 def _qr(link: str) -> Markup:

@@ -23,6 +23,7 @@ class Bill:
     lot_id: int
     lot: str
     lot_name: str
+    lot_address: str
     slot: str
     slot_name: str
     area: str

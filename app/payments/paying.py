@@ -18,6 +18,7 @@ from app.core import metrics
 from app.core.db import Database, SqlAway, again_on_conflict
 from app.core.errors import Problem
 from app.core.ids import new_id
+from app.core.languages import sentence
 from app.core.money import Money
 from app.core.signing import Secrets
 from app.payments import problems, quotes, receipts, records
@@ -38,13 +39,17 @@ LONGEST_URL = 500
 
 @dataclass(frozen=True)
 class Cashier:
-    """What paying needs of its process. ``providers`` by name."""
+    """What paying needs of its process. ``providers`` by name.
+
+    ``issuer``: who issues the receipts, the lines by semicolons; "" where each lot does.
+    """
 
     database: Database
     secrets: Secrets
     providers: dict[str, Provider]
     read_bill: ReadBill
     journal: Journal
+    issuer: str = ""
 
     def provider_of(self, means: str) -> Provider:
         """Whoever takes this means. A Problem (422) where nobody does."""
@@ -175,7 +180,7 @@ async def _begin(cashier: Cashier, quote: Quote, provider: Provider, order: Orde
             means=order.paid_with,
             return_url=back_url(order.origin, quote.payment),
             leaves=order.leaves,
-            bill=receipts.bill_text(bill, fee, valid_until),
+            bill=receipts.bill_text(bill, fee, valid_until, cashier.issuer),
             by=order.by,
             created_at=now,
         )
@@ -283,12 +288,12 @@ async def heard(provider: Provider, asked: Awaitable[Charged]) -> Charged | None
         return None
     except OddAmount as error:
         log.warning("payment.odd_amount", provider=provider.name, error=str(error))
-        return Charged(Fate.DECLINED, reason="Such an amount can't be paid like this")
+        return Charged(Fate.DECLINED, reason=sentence("Such an amount can't be paid like this"))
     except OtherCharge as error:
         # The provider has charged another amount under this identifier: somebody has to look.
         metrics.PAYMENTS.labels(provider.name, "other-amount").inc()
         log.error("payment.other_charge", provider=provider.name, error=str(error))
-        return Charged(Fate.DECLINED, reason="It could not be charged")
+        return Charged(Fate.DECLINED, reason=sentence("It could not be charged"))
 
 
 async def settle(cashier: Cashier, payment_id: str, charged: Charged) -> Payment:
@@ -321,7 +326,7 @@ async def settle_in(
     elif charged.fate in (Fate.DECLINED, Fate.CANCELLED):
         is_declined = charged.fate is Fate.DECLINED
         target = PaymentState.FAILED if is_declined else PaymentState.EXPIRED
-        reason = charged.reason[:200] or ("The card was declined." if is_declined else "")
+        reason = charged.reason[:200] or (sentence("The card was declined.") if is_declined else "")
         ended = {"charge": charged.charge, "reason": reason, "settled_at": now, "next_url": ""}
         if await records.move_payment(connection, payment.id, [PaymentState.PENDING], target, **ended):
             await records.delete_task(connection, payment.id)
@@ -368,6 +373,15 @@ async def _paid(connection: AsyncConnection, payment: Payment, charged: Charged,
     metrics.PAYMENTS.labels(payment.provider, "paid").inc()
 
 
+def _why_not(payment: Payment) -> str:
+    if payment.reason:
+        # Kept as it was said in English; what a provider may say one day stays as it is.
+        return sentence(payment.reason.rstrip(".").replace("{", "{{").replace("}", "}}"))
+    if payment.state == PaymentState.FAILED:
+        return sentence("The payment was declined")
+    return sentence("The payment was not finished")
+
+
 def as_problem(payment: Payment) -> Problem | None:
     """402 for an attempt that was declined or not finished."""
     if payment.state not in (PaymentState.FAILED, PaymentState.EXPIRED):
@@ -376,7 +390,7 @@ def as_problem(payment: Payment) -> Problem | None:
     return Problem(
         402,
         "declined" if is_declined else "not-finished",
-        payment.reason.rstrip(".") or f"The payment was {'declined' if is_declined else 'not finished'}",
-        "Nothing was charged. Pay otherwise, or try again.",
+        _why_not(payment),
+        sentence("Nothing was charged. Pay otherwise, or try again."),
         extra={"payment": payment.id, "paymentStatus": payment.state},
     )

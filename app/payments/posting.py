@@ -152,7 +152,7 @@ async def _post(
     # A card is charged what is due by now, where that is less than what was said.
     amount_minor = quote.amount_minor if is_in_till else min(quote.amount_minor, due_minor)
     created_at = entry.accepted_at if is_in_till else now
-    payment = _payment(entry, bill, standing, until, amount_minor, created_at)
+    payment = _payment(entry, bill, standing, until, amount_minor, created_at, cashier.issuer)
     if not await records.insert_payment(connection, payment.model_dump()):
         raise Later
     if not is_in_till:
@@ -182,7 +182,13 @@ def _other_name(entry: Entry) -> str:
 
 
 def _payment(
-    entry: Entry, bill: Bill, standing: Standing, until: datetime, amount_minor: int, created_at: datetime
+    entry: Entry,
+    bill: Bill,
+    standing: Standing,
+    until: datetime,
+    amount_minor: int,
+    created_at: datetime,
+    issuer: str,
 ) -> Payment:
     """The next attempt of its booking: where nothing came in between, the very one that was quoted."""
     quote, ordinal = entry.quote, standing.ended + 1
@@ -198,7 +204,7 @@ def _payment(
         means=entry.means,
         return_url=back_url(entry.origin, name),
         leaves=entry.leaves,
-        bill=receipts.bill_text(bill, bill.fee_until(until), until),
+        bill=receipts.bill_text(bill, bill.fee_until(until), until, issuer),
         by=entry.by,
         created_at=created_at,
     )

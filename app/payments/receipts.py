@@ -16,15 +16,23 @@ from app.payments.models import Payment
 VERSION = 1
 
 
-def bill_text(bill: Bill, fee: Fee, until: datetime) -> str:
+def bill_text(bill: Bill, fee: Fee, until: datetime, issuer: str = "") -> str:
     """What a payment pays for, as it is kept with it from its beginning: the fee up to ``until``.
+
+    ``issuer``: who issues its receipt, the lines by semicolons; "" where the lot does.
 
     Of a booking that has ended it is that of its end.
     """
     return canonical(
         {
             "reservation": bill.reservation,
-            "lot": {"code": bill.lot, "name": bill.lot_name, "timeZone": bill.tariff.time_zone},
+            "issuer": issuer,
+            "lot": {
+                "code": bill.lot,
+                "name": bill.lot_name,
+                "address": bill.lot_address,
+                "timeZone": bill.tariff.time_zone,
+            },
             "slot": {"identifier": bill.slot, "name": bill.slot_name, "area": bill.area},
             "from": bill.stay.start.isoformat(),
             "until": (until if bill.fixed is None else bill.stay.end).isoformat(),
@@ -52,6 +60,13 @@ def lines_of(bill: dict[str, Any], amount_minor: int) -> list[dict[str, Any]]:
     if before_minor:
         lines.append({"rule": "paid before", "quantity": 1, "unit": "booking", "amountMinor": -before_minor})
     return lines
+
+
+def issuer_of(bill: dict[str, Any]) -> tuple[str, ...]:
+    """Lines with the issuer's name and address; of a lot that issues its own, the lot's."""
+    lot = bill["lot"]
+    lines = bill.get("issuer", "").split(";") if bill.get("issuer") else [lot["name"], lot.get("address", "")]
+    return tuple(line.strip() for line in lines if line.strip())
 
 
 def receipt_text(payment: Payment, charge: str, settled_at: datetime) -> str:

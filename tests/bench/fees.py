@@ -99,7 +99,7 @@ def main() -> None:
     start = datetime(2026, 10, 5, 8, 3, tzinfo=UTC)
     stay = Stay(start, start + timedelta(days=asked.days), premium=True, codes=("CINEMA",))
     hour = Stay(start, start + timedelta(minutes=72), premium=True)
-    bill = Bill("b", 1, "l", "L", "s", "S", "A", tariff, stay)
+    bill = Bill("b", 1, "l", "L", "", "s", "S", "A", tariff, stay)
     print(f"{len(tariff.lines)} lines; {asked.days} days: {fee(tariff, stay).money.text()}")
     works: dict[str, Callable[[], object]] = {
         f"{asked.days} days": lambda: fee(tariff, stay),

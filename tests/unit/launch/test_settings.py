@@ -138,6 +138,11 @@ def test_every_wrong_variable_is_named_at_once() -> None:
     ]
 
 
+def test_an_issuer_that_fits_on_no_receipt_is_refused() -> None:
+    with pytest.raises(SettingsError, match="LOTLINE_ISSUER"):
+        settings(LOTLINE_ISSUER="x" * 301)
+
+
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "8000.0", "٨٠٠٠", "1e3"])
 def test_a_port_that_is_none_is_refused(port: str) -> None:
     with pytest.raises(SettingsError, match="PORT"):
@@ -202,6 +207,7 @@ def test_what_is_handed_to_a_child_reads_back_the_same() -> None:
         LOTLINE_WORKER_METRICS_PORT="9101",
         LOTLINE_SCRUB_SECONDS="60",
         LOTLINE_TOUR="riverside",
+        LOTLINE_ISSUER="Harbour Parking Ltd; Quay 1",
     )
     assert Settings.from_environment(found.as_environment()) == found
     assert found.redis_is_embedded
