@@ -19,22 +19,20 @@ from app.bookings.stays import billed_to
 from app.core import words
 from app.core.errors import Problem
 from app.core.ids import new_id, short_code
+from app.core.languages import say, say_in, sentence
 from app.core.money import Money
 from app.core.parts import part
 from app.core.web import origin_of
-from app.driver.cookies import reservations
 from app.driver.lot_page import lot_map
 from app.driver.paying import paid_notice, pay_form, payment_rows, settled_minor
+from app.driver.running import fee_lines, left_to_pay, running_figures
 from app.driver.views import (
     BookingPage,
-    BookingRow,
     CheckIn,
     Codes,
     Ended,
     Extend,
     Extension,
-    FeeLine,
-    MyBookings,
     Notice,
     Release,
     Running,
@@ -45,15 +43,11 @@ from app.payments.fees import Fee, dearer_from, fee_of_what_is_covered, lines_fr
 from app.payments.queries import tariff_of
 from app.payments.tariffs.lines import Tariff
 from app.payments.tariffs.offers import MOST_CODES, has_offers
-from app.slots.layout import LaidSlot, Layout
+from app.slots.layout import Layout
 from app.slots.projections import count
 
 LONGEST_LINK = 400
-# So long before the planned end its holder is told.
-ENDS_SOON = timedelta(minutes=15)
-CHECKS_IN = "It checks you in, and opens this page on another phone."
-OPENS_PAGE = "It opens this page on another phone."
-EXTENSIONS = ((30, "30 min"), (60, "1 h"), (120, "2 h"), (240, "4 h"))
+EXTENSIONS_MIN = (30, 60, 120, 240)
 
 
 async def booking_page(
@@ -80,72 +74,67 @@ async def booking_page(
     pay = None
     if not any(one.waits for one in payments):
         pay = await pay_form(request, facts.id, lot.time_zone, runs=running is not None)
+    release = None
+    if running is not None:
+        release = release_form(running, tariff, now, lot.time_zone, token, settled, is_due=pay is not None)
+    is_paid = release is not None and bool(release.paid_text)
     notice = notice or paid_notice(request, payments)
     return BookingPage(
         slot_name=slot.name,
         position=slot.position,
         lot_name=lot.name,
         lot_url=f"/lots/{lot.code}",
-        area_name=f"area {slot.area_code}",
+        area_name=say("area {area}", area=slot.area_code),
         entity=facts.entity_given,
-        entity_label="Plate",
         map=shown_map,
-        running=_running(running, tariff, now, lot.time_zone, _running_url(request, slot.name), settled)
+        running=running_figures(
+            running, tariff, now, lot.time_zone, _running_url(request, slot.name, is_paid), settled
+        )
         if running
         else None,
         ended=_ended(found.end, lot.time_zone) if found.end else None,
-        release=_release(running, tariff, now, token, settled) if running else None,
+        release=release,
         extend=_extend(running, tariff, now, lot.time_zone, token) if running else None,
         check_in=_check_in(running, token) if running else None,
         codes=_codes(running, tariff, token, typed, error) if running else None,
         pay=pay,
         payments=payments,
         notice=notice,
-        show_text=CHECKS_IN if running is not None and running.arrive_by else OPENS_PAGE,
+        show_text=say("It checks you in, and opens this page on another phone.")
+        if running is not None and running.arrive_by
+        else say("It opens this page on another phone."),
         qr=_qr(link),
         short_code=short_code(part(request, SigningKey), facts.id),
         link=link,
-        booked_text=f"Booked until {words.clock(facts.until, lot.time_zone, now)}" if facts.until else "",
+        booked_text=say("Booked until {time}", time=words.clock(facts.until, lot.time_zone, now))
+        if facts.until
+        else "",
         feed_url=f"/ws/lots/{lot.code}" if running else "",
         age_s=picture.age_s(time.time()) if picture else None,
     )
 
 
 async def running_view(request: Request) -> Running | None:
-    """The running figures; ``None`` once the page has to be read anew: it has ended, or was moved."""
+    """The running figures; ``None`` once the page has to be read anew.
+
+    It has ended, was moved, or costs more by now than was paid.
+    """
     found, tariff, now, layout = await _facts(request)
     slot = layout.by_id[found.facts.slot_id].name
     if found.running is None or request.query_params.get("slot", slot) != slot:
         return None
-    settled, url = await settled_minor(request, found.facts.id), _running_url(request, slot)
-    return _running(found.running, tariff, now, layout.lot.time_zone, url, settled)
+    settled, is_paid = await settled_minor(request, found.facts.id), "paid" in request.query_params
+    due = fee_of_what_is_covered(tariff, stay_of(found.running, now))
+    if is_paid and due.amount_minor > settled:
+        return None
+    url = _running_url(request, slot, is_paid)
+    return running_figures(found.running, tariff, now, layout.lot.time_zone, url, settled)
 
 
-def _running_url(request: Request, slot: str) -> str:
-    """``slot`` is the one that the page shows: where the booking has another one, it is to know."""
-    return f"/bookings/{request.path_params['token']}/running?{urlencode({'slot': slot})}"
-
-
-async def my_bookings(request: Request) -> MyBookings:
-    """This browser's bookings, from its cookie."""
-    desk = part(request, Desk)
-    active: list[BookingRow] = []
-    ended: list[BookingRow] = []
-    known = []
-    async with desk.database.look() as connection:
-        now = await desk.database.now(connection)
-        for token, one in reservations(request).items():
-            found = await booking(connection, one)
-            if found is not None:
-                tariff = await tariff_of(connection, found.facts.tariff_id)
-                known.append((token, found, tariff))
-    # A layout takes a connection of its own: never two at once, or the pool may wait for itself.
-    for token, found, tariff in known:
-        layout = await desk.layouts.of(found.facts.lot_id)
-        if layout is not None:
-            row = _row(found, layout, tariff, token, now)
-            (active if row.active else ended).append(row)
-    return MyBookings(tuple(active), tuple(ended))
+def _running_url(request: Request, slot: str, is_paid: bool) -> str:
+    """What the page shows: where the booking has another slot, or is not paid any more, it is to know."""
+    shown = {"slot": slot, "paid": "1"} if is_paid else {"slot": slot}
+    return f"/bookings/{request.path_params['token']}/running?{urlencode(shown)}"
 
 
 async def known_address(request: Request) -> str:
@@ -168,70 +157,13 @@ async def _facts(request: Request) -> tuple[Booking, Tariff, datetime, Layout]:
     found, tariff, now = await run_again_on_conflict(look)
     layout = None if found is None else await desk.layouts.of(found.facts.lot_id)
     if found is None or layout is None:
-        raise Problem(404, "no-such-booking", "This link leads to no booking", "It may have ended long ago.")
+        raise Problem(
+            404,
+            "no-such-booking",
+            sentence("This link leads to no booking"),
+            sentence("It may have ended long ago."),
+        )
     return found, tariff, now, layout
-
-
-def _running(
-    booked: Reservation,
-    tariff: Tariff,
-    now: datetime,
-    time_zone: str,
-    refresh_url: str,
-    settled: int,
-) -> Running:
-    begins, until = booked.start_at, booked.until
-    waits = now < begins
-    due = fee_of_what_is_covered(tariff, stay_of(booked, now))
-    dearer = dearer_from(tariff, stay_of(booked, max(now, begins)))
-    next_at, then = dearer if dearer is not None else (None, None)
-    since = "Parked" if booked.arrived_at else "Reserved"
-    used = 0
-    if until is not None and until > begins and not waits:
-        used = min(100, round(100 * ((now - begins) / (until - begins))))
-    return Running(
-        refresh_url=refresh_url,
-        time_label=f"Held, billed from {words.clock(begins, time_zone, now)}, in"
-        if waits
-        else f"{since} since {words.clock(begins, time_zone, now)}",
-        elapsed=words.figures(begins - now + timedelta(seconds=59) if waits else now - begins),
-        elapsed_s=int(abs(now - begins).total_seconds()),
-        price_label="To pay now",
-        price=_left(due, settled),
-        next_price=_left(then, settled) if then is not None else "",
-        next_at=words.clock(next_at, time_zone, now) if next_at is not None else "",
-        next_in=f"in {words.span(next_at - now)}" if next_at is not None else "",
-        used_percent=used,
-        from_text=words.clock(begins, time_zone, now) if until or waits else "",
-        until_text=words.clock(until, time_zone, now) if until else "",
-        counts_down=waits,
-        over=until is not None and now > until,
-        warning=_warning(booked, now, time_zone),
-        lines=_lines(due) if booked.codes else (),
-        total=due.money.text(),
-    )
-
-
-def _left(fee: Fee, settled_minor: int) -> str:
-    """What of a fee is still to be paid."""
-    return Money(max(0, fee.amount_minor - settled_minor), fee.currency).text()
-
-
-def _warning(booked: Reservation, now: datetime, time_zone: str) -> Notice | None:
-    """What the holder has to know before it is too late, the most urgent alone."""
-    if booked.arrive_by is not None:
-        by = words.clock(booked.arrive_by, time_zone, now)
-        late = booked.arrive_by <= now
-        text = "Show your code at the entrance, else the slot goes to somebody else."
-        if late:
-            text = "The slot is being given up."
-        return Notice(f"Check in by {by}.", text, "problem" if late else "stale")
-    if booked.until is None or booked.until - now > ENDS_SOON:
-        return None
-    if booked.until <= now:
-        over = words.span(now - booked.until)
-        return Notice(f"{over} over the planned end.", "You pay until you leave.", "problem")
-    return Notice(f"Ends in {words.span(booked.until - now)}.", "Stay longer, or leave in time.", "stale")
 
 
 def _extend(booked: Reservation, tariff: Tariff, now: datetime, time_zone: str, token: str) -> Extend | None:
@@ -239,7 +171,7 @@ def _extend(booked: Reservation, tariff: Tariff, now: datetime, time_zone: str, 
     begins = billed_to(booked, now)
     before = fee_of_what_is_covered(tariff, stay_of(booked, begins, begins))
     choices = []
-    for minutes, label in EXTENSIONS:
+    for minutes in EXTENSIONS_MIN:
         until = begins + timedelta(minutes=minutes)
         if until - booked.start_at > LONGEST_STAY:
             continue
@@ -248,10 +180,13 @@ def _extend(booked: Reservation, tariff: Tariff, now: datetime, time_zone: str, 
         except fees.NotCovered:
             # Nobody may stand there for so long, or nothing says what it costs.
             continue
-        amount = Money(max(0, longer.amount_minor - before.amount_minor), tariff.currency).text()
+        more = Money(max(0, longer.amount_minor - before.amount_minor), tariff.currency)
         choices.append(
             Extension(
-                until.isoformat(), label, f"until {words.clock(until, time_zone, now)}", f"{amount} more"
+                value=until.isoformat(),
+                label=words.span(timedelta(minutes=minutes)),
+                until_text=say("until {time}", time=words.clock(until, time_zone, now)),
+                more=say("{amount} more", amount=more),
             )
         )
     if not choices:
@@ -271,17 +206,38 @@ def _check_in(booked: Reservation, token: str) -> CheckIn | None:
     return CheckIn(f"/bookings/{token}/check-in", new_id())
 
 
-def _release(booked: Reservation, tariff: Tariff, now: datetime, token: str, settled: int) -> Release:
+def release_form(
+    booked: Reservation,
+    tariff: Tariff,
+    now: datetime,
+    time_zone: str,
+    token: str,
+    settled: int,
+    *,
+    is_due: bool,
+) -> Release:
+    """How the booking is ended. ``is_due``: something is to be paid, or will be in a moment."""
     due = fee_of_what_is_covered(tariff, stay_of(booked, now))
-    nothing = "It costs nothing." if now >= booked.start_at else "It costs nothing: it has not begun."
-    asked = f"You pay {_left(due, settled)}." if due.amount_minor else nothing
+    follows, paid_text = say("Somebody else may take the slot at once."), ""
     if due.amount_minor and settled >= due.amount_minor:
-        asked = "It is paid."
+        asked = say("It is paid.")
+        if not is_due:
+            dearer = dearer_from(tariff, stay_of(booked, now), paid_minor=settled)
+            paid_text = say("All is paid")
+            if dearer is not None:
+                paid_text = say("Paid until {time}", time=words.clock(dearer[0], time_zone, now))
+            asked = say("Nothing more is to pay if you leave by then.") if dearer is not None else ""
+    elif due.amount_minor:
+        asked = say("You pay {amount}.", amount=left_to_pay(due, settled))
+    elif now >= booked.start_at:
+        asked = say("It costs nothing.")
+    else:
+        asked = say("It costs nothing: it has not begun.")
     return Release(
         action_url=f"/bookings/{token}/release",
         idempotency_key=new_id(),
-        question=f"{asked} Somebody else may take the slot at once.",
-        button="Release it",
+        question=f"{asked} {follows}".strip(),
+        paid_text=paid_text,
     )
 
 
@@ -294,20 +250,8 @@ def _ended(booked: ReservationHistory, time_zone: str) -> Ended:
         to_text=words.clock(booked.ended_at, time_zone),
         duration=words.figures(lasted),
         amount=amount.text(),
-        paid_text="What it cost" if booked.amount_minor else "Nothing to pay",
-        lines=_lines(Fee(booked.amount_minor, booked.currency, lines_from_stored(booked.lines))),
-    )
-
-
-def _lines(fee: Fee) -> tuple[FeeLine, ...]:
-    return tuple(
-        FeeLine(
-            line.rule[0].upper() + line.rule[1:],
-            # What is taken off is no number of prices.
-            f"{line.quantity} × {_unit_price(line, fee.currency)}" if line.amount_minor >= 0 else "",
-            Money(line.amount_minor, fee.currency).text(),
-        )
-        for line in fee.lines
+        paid_text=say("What it cost") if booked.amount_minor else say("Nothing to pay"),
+        lines=fee_lines(Fee(booked.amount_minor, booked.currency, lines_from_stored(booked.lines))),
     )
 
 
@@ -315,46 +259,20 @@ def _codes(booked: Reservation, tariff: Tariff, token: str, typed: str, error: s
     """Where no offer has a code there is none to ask for."""
     if not has_offers(tariff):
         return None
-    full = "" if len(booked.codes) < MOST_CODES else f"{MOST_CODES} codes are given, more can't be."
+    full = (
+        ""
+        if len(booked.codes) < MOST_CODES
+        else say("{count} codes are given, more can't be.", count=MOST_CODES)
+    )
     return Codes(f"/bookings/{token}/code", tuple(booked.codes), typed, error, full)
 
 
 def _ending_word(booked: ReservationHistory) -> str:
     if booked.ending == Ending.NO_SHOW:
-        return "Not arrived in time"
-    return "Released" if booked.ended_at > booked.start_at else "Cancelled"
-
-
-def _unit_price(line: fees.FeeLine, currency: str) -> str:
-    return Money(line.amount_minor // max(1, line.quantity), currency).text()
-
-
-def _row(found: Booking, layout: Layout, tariff: Tariff, token: str, now: datetime) -> BookingRow:
-    facts = found.facts
-    slot: LaidSlot = layout.by_id[facts.slot_id]
-    zone = layout.lot.time_zone
-    if found.end is not None:
-        amount = Money(found.end.amount_minor, found.end.currency)
-        when = f"{words.clock(facts.start_at, zone, now)} to {words.clock(found.end.ended_at, zone)}"
-        if found.end.ended_at < facts.start_at:
-            when = f"cancelled at {words.clock(found.end.ended_at, zone, now)}"
-        status = "ended"
-    else:
-        amount = fee_of_what_is_covered(tariff, stay_of(facts, now)).money
-        when = f"since {words.clock(facts.start_at, zone, now)}"
-        if facts.start_at > now:
-            when = f"from {words.clock(facts.start_at, zone, now)}"
-        status = "so far"
-    return BookingRow(
-        url=f"/bookings/{token}",
-        slot_name=slot.name,
-        lot_name=layout.lot.name,
-        entity=facts.entity_given,
-        when=when,
-        amount=amount.text(),
-        status=status,
-        active=found.running is not None,
-    )
+        return say_in("a booking", "Not arrived in time")
+    if booked.ended_at > booked.start_at:
+        return say_in("a booking", "Released")
+    return say_in("a booking", "Cancelled")
 
 
 def _qr(link: str) -> Markup:

@@ -14,6 +14,7 @@ from app.bookings.desk import Desk
 from app.bookings.queries import booking
 from app.core.db import SqlAway
 from app.core.errors import Unavailable
+from app.core.languages import say, say_many, sentence
 from app.core.parts import part
 from app.core.templating import environment
 from app.driver import cookies, lots, panel
@@ -35,7 +36,7 @@ async def picture_of(request: Request, layout: Layout) -> Picture:
     """The lot as it is now. A Problem (503) where nothing is known of it."""
     picture = await part(request, Hub).picture(layout.lot_id)
     if picture is None:
-        raise Unavailable("The lot's status")
+        raise Unavailable(sentence("The lot's status"))
     return picture
 
 
@@ -129,7 +130,7 @@ async def panel_for(
     if held and hold is not None:
         return panel.held(shown, layout, slot, hold.until, now)
     if notice is None and stands is not None and stands.was_passed and not gone:
-        shown = replace(shown, notice=panel.MINUTE_OVER)
+        shown = replace(shown, notice=panel.minute_over())
     return replace(shown, gone=gone)
 
 
@@ -139,11 +140,15 @@ async def elsewhere(request: Request, layout: Layout) -> NextStep | None:
     found = next((one for one in others if one.code != layout.lot.code and one.state == "open"), None)
     if found is None:
         return None
-    return NextStep(f"{found.name} has {found.free} free.", f"Go to {found.name}", found.url)
+    return NextStep(
+        say("{lot} has {count} free.", lot=found.name, count=found.free),
+        say("Go to {lot}", lot=found.name),
+        found.url,
+    )
 
 
 def _slots(number: int) -> str:
-    return f"{number} slot{'' if number == 1 else 's'}"
+    return say_many("{count} slot", "{count} slots", number)
 
 
 def nearest_free(layout: Layout, picture: Picture) -> LaidSlot | None:
@@ -203,7 +208,7 @@ def _free_list(layout: Layout, picture: Picture, counts: Counts, shown: Panel) -
                 name=slot.name,
                 state=state.value,  # type: ignore[arg-type]
                 url=f"/lots/{code}/slots/{quote(slot.name, safe='')}",
-                words=tuple(one for one in ("premium", "accessible", "charging") if getattr(slot, one)),
+                words=panel.kind_words(slot),
                 chosen=slot.name == chosen,
             )
         )

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 from starlette.requests import HTTPConnection
 
 from app.core.db import Database, SqlAway
+from app.core.languages import say
 from app.core.parts import part
 from app.core.templating import render
 from app.driver.views import LotList, LotRow
@@ -89,7 +90,7 @@ def row(lot: Lot, counts: Counts | None, price: Price | None, *, chosen: bool = 
         used_percent=round(100 * (usable - free) / usable) if usable else 100,
         price_from=price.hour_text if price else "",
         premium_free=counts.premium if counts else 0,
-        note="" if total else "no slots yet" if counts else "",
+        note="" if total else say("no slots yet") if counts else "",
         chosen=chosen,
     )
 

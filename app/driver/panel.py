@@ -9,6 +9,7 @@ from app.bookings.forms import AHEAD, LONGEST_STAY, SKEW, billed_from
 from app.core import words
 from app.core.errors import FieldError
 from app.core.ids import new_id
+from app.core.languages import say, say_in, say_many, told
 from app.driver.views import (
     BookingForm,
     Choice,
@@ -21,6 +22,7 @@ from app.driver.views import (
     Wait,
 )
 from app.driver.waiting import wishes
+from app.payments.fee_words import reasons_words
 from app.payments.fees import NotCovered, Stay, fee
 from app.payments.tariffs.asked import Price, asked
 from app.payments.tariffs.lines import Tariff
@@ -58,29 +60,29 @@ class Choices:
         if self.start != "later":
             return None
         if not self.start_at:
-            raise ValueError("Say when it begins.")
+            raise ValueError(say("Say when it begins."))
         try:
             local = datetime.fromisoformat(self.start_at)
         except ValueError:
-            raise ValueError("This is not a day and a time.") from None
+            raise ValueError(say("This is not a day and a time.")) from None
         if local.tzinfo is None:
             local = local.replace(tzinfo=words.zone(time_zone))
         try:
             return local.astimezone(UTC)
         except OverflowError:
-            raise ValueError("This is not a day and a time.") from None
+            raise ValueError(say("This is not a day and a time.")) from None
 
     def length(self) -> timedelta | None:
         """How long it lasts, ``None`` where that is left open. ValueError says what is wrong."""
         if not self.duration:
             return None
         if self.duration not in DURATIONS:
-            raise ValueError("Choose one of these.")
+            raise ValueError(say("Choose one of these."))
         text = self.minutes.strip() if self.duration == "other" else self.duration
         if not text.isascii() or not text.isdigit() or not 1 <= len(text) <= 6 or int(text) == 0:
-            raise ValueError("Give whole minutes, such as 90.")
+            raise ValueError(say("Give whole minutes, such as 90."))
         if timedelta(minutes=int(text)) > LONGEST_STAY:
-            raise ValueError("At most a year.")
+            raise ValueError(say("At most a year."))
         return timedelta(minutes=int(text))
 
 
@@ -106,9 +108,9 @@ def times(choices: Choices, time_zone: str, now: datetime) -> Times:
     except ValueError as error:
         errors["minutes" if choices.duration == "other" else "duration"] = str(error)
     if start is not None and start > now + AHEAD:
-        errors["start_at"] = "At most a day ahead."
+        errors["start_at"] = say("At most a day ahead.")
     if start is not None and start < now - SKEW:
-        errors["start_at"] = "Lies in the past."
+        errors["start_at"] = say("Lies in the past.")
     until = None if length is None or errors else (start or now) + length
     return Times(start, until, errors)
 
@@ -130,24 +132,34 @@ def errors_by_field(errors: list[FieldError]) -> dict[str, str]:
 def _sentence(error: FieldError) -> str:
     if error.field == "entityIdentifier":
         if error.message == "is missing":
-            return "Give your number plate."
-        return f"This plate {error.message}."
-    return f"{error.message[0].upper()}{error.message[1:]}."
+            return say("Give your number plate.")
+        return say("This plate {what_is_wrong}.", what_is_wrong=told(error.message))
+    words_ = told(error.message)
+    return f"{words_[0].upper()}{words_[1:]}."
 
 
 def choose(layout: Layout) -> Panel:
     """No slot is chosen yet."""
     return Panel(
         kind="choose",
-        title="Touch a free slot",
-        text="Or take the one that is nearest to the entrance.",
-        next_step=NextStep("", "Nearest free slot", f"/lots/{quote(layout.lot.code)}/nearest"),
+        title=say("Touch a free slot"),
+        text=say("Or take the one that is nearest to the entrance."),
+        next_step=NextStep("", say("Nearest free slot"), f"/lots/{quote(layout.lot.code)}/nearest"),
         refresh_url=_wait_url(layout),
     )
 
 
-MINUTE_OVER = Notice("Your minute was over.", "Nothing is held for you any more.", "stale")
-KIND_LABELS = {"": "Any slot", "accessible": "Accessible", "charging": "Charging"}
+def minute_over() -> Notice:
+    """What was held for who looks was not booked in time."""
+    return Notice(say("Your minute was over."), say("Nothing is held for you any more."), "stale")
+
+
+def _kind_labels() -> dict[str, str]:
+    return {
+        "": say("Any slot"),
+        "accessible": say_in("slots", "Accessible"),
+        "charging": say_in("slots", "Charging"),
+    }
 
 
 def full(layout: Layout, other: NextStep | None, *, has_free: bool = False, passed: bool = False) -> Panel:
@@ -155,11 +167,11 @@ def full(layout: Layout, other: NextStep | None, *, has_free: bool = False, pass
 
     ``passed``: what was held for who looks was not booked in time.
     """
-    notice = replace(MINUTE_OVER, text="The slot went to the next in line.") if passed else None
+    notice = replace(minute_over(), text=say("The slot went to the next in line.")) if passed else None
     return Panel(
         kind="full",
-        title="No ordinary slot is free" if has_free else f"{layout.lot.name} is full",
-        text=other.text if other else "Wait here: the next slot that comes free is held for you.",
+        title=say("No ordinary slot is free") if has_free else say("{lot} is full", lot=layout.lot.name),
+        text=other.text if other else say("Wait here: the next slot that comes free is held for you."),
         notice=notice,
         next_step=replace(other, text="", leaves=True) if other else None,
         wait=_wait(layout),
@@ -173,20 +185,26 @@ def _wait_url(layout: Layout) -> str:
 
 
 def _wait(layout: Layout) -> Wait:
-    choices = tuple(Choice(kind, KIND_LABELS[kind]) for kind in wishes(layout))
+    labels = _kind_labels()
+    choices = tuple(Choice(kind, labels[kind]) for kind in wishes(layout))
     return Wait(_wait_url(layout), choices if len(choices) > 1 else ())
 
 
 def waiting(layout: Layout, before: int) -> Panel:
     """In the line: how many are before, and what happens next."""
     url = _wait_url(layout)
-    title = "You are next in line" if not before else f"{before} {'is' if before == 1 else 'are'} before you"
+    title = say("You are next in line")
+    if before:
+        title = say_many("{count} is before you", "{count} are before you", before)
     return Panel(
         kind="waiting",
         title=title,
         text=(
-            f"Keep this page open. The first slot of {layout.lot.name} that comes free for you is held for "
-            "a minute, and shown here."
+            say(
+                "Keep this page open. The first slot of {lot} that comes free for you is held for "
+                "a minute, and shown here.",
+                lot=layout.lot.name,
+            )
         ),
         refresh_url=url,
         leave_url=f"{url}/leave",
@@ -195,7 +213,9 @@ def waiting(layout: Layout, before: int) -> Panel:
 
 def offered(slot: LaidSlot) -> Notice:
     """A slot has come free for who waited."""
-    return Notice(f"It is your turn: {slot.name} is free.", "It is held for you for a minute.")
+    return Notice(
+        say("It is your turn: {slot} is free.", slot=slot.name), say("It is held for you for a minute.")
+    )
 
 
 def held(panel: Panel, layout: Layout, slot: LaidSlot, until: datetime, now: datetime) -> Panel:
@@ -212,8 +232,8 @@ def closed(layout: Layout, other: NextStep | None) -> Panel:
     """The lot is closed."""
     return Panel(
         kind="closed",
-        title=f"{layout.lot.name} is closed",
-        text=other.text if other else "It opens again later.",
+        title=say("{lot} is closed", lot=layout.lot.name),
+        text=other.text if other else say("It opens again later."),
         next_step=replace(other, text="", leaves=True) if other else None,
     )
 
@@ -222,25 +242,27 @@ def mine(layout: Layout, slot: LaidSlot, token: str) -> Panel:
     """The chosen slot is held by a booking of this very browser."""
     return Panel(
         kind="unavailable",
-        title=f"{slot.name} is yours.",
-        text="You booked it in this browser.",
+        title=say("{slot} is yours.", slot=slot.name),
+        text=say("You booked it in this browser."),
         slot=_slot(layout, slot, None),
-        next_step=NextStep("", "Open the booking", f"/bookings/{token}", leaves=True),
+        next_step=NextStep("", say("Open the booking"), f"/bookings/{token}", leaves=True),
     )
 
 
 def unavailable(layout: Layout, slot: LaidSlot, code: int) -> Panel:
     """The chosen slot is not free."""
     state = STATES[public_code(code)]
-    word = {State.RESERVED: "reserved", State.OCCUPIED: "taken", State.CLOSED: "closed"}.get(
-        state, "not free"
-    )
+    titles = {
+        State.RESERVED: say("{slot} is reserved.", slot=slot.name),
+        State.OCCUPIED: say("{slot} is taken.", slot=slot.name),
+        State.CLOSED: say("{slot} is closed.", slot=slot.name),
+    }
     return Panel(
         kind="unavailable",
-        title=f"{slot.name} is {word}.",
-        text="Choose another one, or take the nearest free one.",
+        title=titles.get(state) or say("{slot} is not free.", slot=slot.name),
+        text=say("Choose another one, or take the nearest free one."),
         slot=_slot(layout, slot, None),
-        next_step=NextStep("", "Nearest free slot", f"/lots/{quote(layout.lot.code)}/nearest"),
+        next_step=NextStep("", say("Nearest free slot"), f"/lots/{quote(layout.lot.code)}/nearest"),
         refresh_url=_slot_url(layout, slot),
     )
 
@@ -254,10 +276,10 @@ def away(layout: Layout, slot: LaidSlot) -> Panel:
     url = _slot_url(layout, slot)
     return Panel(
         kind="away",
-        title="Booking is not possible for the moment.",
-        text="This asks again by itself.",
+        title=say("Booking is not possible for the moment."),
+        text=say("This asks again by itself."),
         slot=_slot(layout, slot, None),
-        next_step=NextStep("", "Try again", url),
+        next_step=NextStep("", say("Try again"), url),
         refresh_url=url,
     )
 
@@ -285,9 +307,7 @@ def book(
         try:
             total = fee(tariff, stay).money.text()
         except NotCovered as error:
-            notice = notice or Notice(
-                "This stay has no price.", f"{'; '.join(error.reasons).capitalize()}.", "stale"
-            )
+            notice = notice or Notice(say("This stay has no price."), reasons_words(error.reasons), "stale")
     url = f"/lots/{quote(lot.code)}/slots/{quote(slot.name, safe='')}"
     local_now = now.astimezone(words.zone(lot.time_zone))
     form = BookingForm(
@@ -296,10 +316,9 @@ def book(
         idempotency_key=new_id(),
         slot_identifier=slot.identifier,
         entity=Field(choices.entity, errors.get("entity", "")),
-        entity_label="Number plate",
         start="later" if choices.start == "later" else "now",
         start_at=Field(choices.start_at, errors.get("start_at", "")),
-        start_at_label=f"Day and time in {words.place(lot.time_zone)}",
+        start_at_label=say("Day and time in {city}", city=words.place(lot.time_zone)),
         start_at_min=f"{local_now:%Y-%m-%dT%H:%M}",
         start_at_max=f"{local_now + AHEAD:%Y-%m-%dT%H:%M}",
         duration=choices.duration,
@@ -318,13 +337,17 @@ def _after(chosen: Times, begins: datetime, lot: Lot, now: datetime) -> str:
     grace = timedelta(seconds=lot.arrival_grace_s)
     if chosen.start is None or begins <= now:
         if lot.check_in_required:
-            return f"Yours at once. Check in when you are there, within {words.span(grace)}, else it is lost."
-        return "Yours at once, no account needed. The price is fixed when you leave."
+            return say(
+                "Yours at once. Check in when you are there, within {length}, else it is lost.",
+                length=words.span(grace),
+            )
+        return say("Yours at once, no account needed. The price is fixed when you leave.")
     free_until = words.clock(begins, lot.time_zone, now)
-    held = f"Held for you from now on, billed from {free_until}. Free to cancel until then."
+    held = say("Held for you from now on, billed from {time}. Free to cancel until then.", time=free_until)
     if not lot.check_in_required:
         return held
-    return f"{held} Check in by {words.clock(chosen.start + grace, lot.time_zone, now)}, else it is lost."
+    by = words.clock(chosen.start + grace, lot.time_zone, now)
+    return " ".join((held, say("Check in by {time}, else it is lost.", time=by)))
 
 
 def _slot(layout: Layout, slot: LaidSlot, price: Price | None) -> PanelSlot:
@@ -333,17 +356,27 @@ def _slot(layout: Layout, slot: LaidSlot, price: Price | None) -> PanelSlot:
         position=slot.position,
         place=_place(layout, slot),
         price=price.per_hour.text() if price and price.kind == "time" else price.text if price else "",
-        price_unit="/ hour" if price and price.kind == "time" else "",
+        price_unit=say("/ hour") if price and price.kind == "time" else "",
         price_step=price.text if price and price.kind == "time" else "",
     )
 
 
 def _place(layout: Layout, slot: LaidSlot) -> str:
     lot = layout.lot
-    parts = [f"Area {slot.area_code}"]
+    parts = [say("Area {area}", area=slot.area_code)]
     if lot.gate_x is not None and lot.gate_y is not None and slot.outline:
         x, y = slot.centre
         way = ((x - lot.gate_x) ** 2 + (y - lot.gate_y) ** 2) ** 0.5
-        parts.append(f"{words.metres(way)} from {lot.gate_name or 'the gate'}")
-    kinds = [name for name in ("premium", "accessible", "charging") if getattr(slot, name)]
-    return ", ".join([*parts, *kinds])
+        gate = lot.gate_name or say("the gate")
+        parts.append(say("{length} from {place}", length=words.metres(way), place=gate))
+    return ", ".join([*parts, *kind_words(slot)])
+
+
+def kind_words(slot: LaidSlot) -> tuple[str, ...]:
+    """What the slot has that others have not."""
+    said = {
+        "premium": say_in("a slot", "premium"),
+        "accessible": say_in("a slot", "accessible"),
+        "charging": say_in("a slot", "charging"),
+    }
+    return tuple(word for name, word in said.items() if getattr(slot, name))

@@ -25,6 +25,7 @@ from app.bookings.unreserve import release
 from app.core.db import Database, SqlAway
 from app.core.errors import FieldError, InvalidInput, Problem
 from app.core.forms import read_form
+from app.core.languages import say, sentence, told
 from app.core.parts import part
 from app.core.templating import page, wants_fragment
 from app.core.web import origin_of
@@ -32,6 +33,7 @@ from app.driver import booking_page, cookies, panel, paying
 from app.driver.lot_page import elsewhere, lot_page, mine, nearest_free, panel_for, picture_of
 from app.driver.lots import MOST_LOTS, ListProjection
 from app.driver.lots import lot_list as lot_list_view
+from app.driver.my_bookings import my_bookings as my_bookings_view
 from app.driver.tour import shown_tour
 from app.driver.views import LotsPage, Notice, Panel
 from app.driver.visitors import COOKIE, known_browser, remember, visitor
@@ -174,7 +176,9 @@ async def _is_gone(request: Request, layout: Layout, slot: LaidSlot) -> bool:
 
 
 def _taken(slot: LaidSlot) -> Notice:
-    return Notice(f"{slot.name} was just taken.", "The button shows the nearest like it.", "stale")
+    return Notice(
+        say("{slot} was just taken.", slot=slot.name), say("The button shows the nearest like it."), "stale"
+    )
 
 
 def _asked(
@@ -220,8 +224,8 @@ async def wait(request: Request) -> Response:
     known = wishes(layout)
     wish = known.get(sent.get("kind", ""))
     if wish is None:
-        words = ", ".join(filter(None, known)) or "there is but one kind here"
-        raise InvalidInput([FieldError("kind", f"is none of these: {words}")])
+        words = ", ".join(filter(None, known)) or sentence("there is but one kind here")
+        raise InvalidInput([FieldError("kind", sentence("is none of these: {words}", words=words))])
     if layout.lot.closed:
         return await _lot_again(request, layout)
     who, secret = visitor(request)
@@ -257,7 +261,7 @@ async def _lot_again(request: Request, layout: Layout) -> Response:
 
 async def my_bookings(request: Request) -> Response:
     """``GET /bookings``: those of this browser."""
-    return page("driver/my_bookings.html", await booking_page.my_bookings(request))
+    return page("driver/my_bookings.html", await my_bookings_view(request))
 
 
 async def booking(request: Request) -> Response:
@@ -317,9 +321,11 @@ async def give_code_to_booking(request: Request) -> Response:
     except Problem as problem:
         if problem.type not in ("no-more-codes", "too-many-wrong-codes"):
             return await _booking_again(request, problem)
-        return await _code_again(request, typed, f"{problem.title}. {problem.detail}", problem.status)
+        return await _code_again(
+            request, typed, f"{told(problem.title)}. {told(problem.detail)}", problem.status
+        )
     if not given.fresh:
-        notice = Notice(f"{given.code} is given already.", "It counts once.")
+        notice = Notice(say("{code} is given already.", code=given.code), say("It counts once."))
         return page(
             "driver/booking.html", await booking_page.booking_page(request, notice), headers=SECRET_PAGE
         )
@@ -328,7 +334,8 @@ async def give_code_to_booking(request: Request) -> Response:
 
 async def _code_again(request: Request, typed: str, why: str, status: int = 422) -> Response:
     """The booking as it is now, with what was typed and why it was not taken."""
-    error = f"{why[0].upper()}{why[1:].rstrip('.')}."
+    said = told(why)
+    error = f"{said[0].upper()}{said[1:].rstrip('.')}."
     shown = await booking_page.booking_page(request, typed=typed[:LONGEST_CODE], error=error)
     return page("driver/booking.html", shown, status, headers=SECRET_PAGE)
 
@@ -389,11 +396,16 @@ async def _booking_again(request: Request, problem: Problem) -> Response:
     """The booking as it is now, and why it could not be changed."""
     if problem.status not in (402, 403, 409, 422):
         raise problem
-    text = "Nothing was charged now. " if problem.type in ABOUT_MONEY else ""
-    text = problem.detail if problem.status == 402 else f"{text}The booking is shown as it is now."
-    notice = Notice(f"{problem.title}.", text, "problem")
-    shown = await booking_page.booking_page(request, notice)
-    return page("driver/booking.html", shown, problem.status, headers=SECRET_PAGE)
+    shown = say("The booking is shown as it is now.")
+    if problem.status == 402:
+        text = told(problem.detail)
+    elif problem.type in ABOUT_MONEY:
+        text = " ".join((say("Nothing was charged now."), shown))
+    else:
+        text = shown
+    notice = Notice(f"{told(problem.title)}.", text, "problem")
+    view = await booking_page.booking_page(request, notice)
+    return page("driver/booking.html", view, problem.status, headers=SECRET_PAGE)
 
 
 def _instant(text: str) -> datetime:
@@ -402,7 +414,7 @@ def _instant(text: str) -> datetime:
     except ValueError:
         found = None
     if found is None or found.tzinfo is None:
-        raise InvalidInput([FieldError("until", "is none of these")])
+        raise InvalidInput([FieldError("until", sentence("is none of these"))])
     return found
 
 
@@ -435,23 +447,32 @@ async def _refused(
 ) -> Response:
     """What the panel says when the booking was refused."""
     if problem.type == "entity-has-reservation":
-        errors = {"entity": "This plate has a booking already. Release that one first, under My bookings."}
+        errors = {
+            "entity": say("This plate has a booking already. Release that one first, under My bookings.")
+        }
         return await _again(request, layout, slot, sent, 409, errors=errors)
     if problem.type not in ("slot-taken", "slot-closed"):
         raise problem
-    word = "taken" if problem.type == "slot-taken" else "closed"
     who, secret = visitor(request)
     held = await hold_nearest(part(request, Desk), slot.identifier, who)
     like = held.slot if held else problem.extra.get("nearest")
     other = next((one for one in layout.slots if one.identifier == like), None)
-    gone = f"{slot.name} was just {word}."
+    gone = say("{slot} was just taken.", slot=slot.name)
+    if problem.type == "slot-closed":
+        gone = say("{slot} was just closed.", slot=slot.name)
     if other is None:
         picture = await picture_of(request, layout)
         shown = panel.unavailable(layout, slot, picture.states[slot.position] or 1)
-        notice = Notice(gone, "No slot like it is free.", "stale")
+        notice = Notice(gone, say("No slot like it is free."), "stale")
         return await _panel_or_page(request, layout, replace(shown, notice=notice), 409)
-    kept = f", held for you for {HELD_FOR.seconds} s" if held else ""
-    notice = Notice(gone, f"{other.name} is the nearest like it{kept}.", "stale")
+    text = say("{slot} is the nearest like it.", slot=other.name)
+    if held:
+        text = say(
+            "{slot} is the nearest like it, held for you for {seconds} s.",
+            slot=other.name,
+            seconds=HELD_FOR.seconds,
+        )
+    notice = Notice(gone, text, "stale")
     if held:
         request.cookies[cookie_name(request, COOKIE)] = secret
     response = await _again(request, layout, other, sent, 409, notice=notice)

@@ -7,10 +7,14 @@ Shares are whole percentages from 0 to 100.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Literal
 
 from markupsafe import Markup
+
+from app.core.languages import say, say_in
+from app.core.words import span
 
 NOTHING = Markup("")
 
@@ -27,15 +31,15 @@ class Choice:
     label: str
 
 
-START_CHOICES = (Choice("now", "Now"), Choice("later", "Later"))
-DURATION_CHOICES = (
-    Choice("30", "30 min"),
-    Choice("60", "1 h"),
-    Choice("120", "2 h"),
-    Choice("240", "4 h"),
-    Choice("other", "Other"),
-)
-"""Minutes, or `other`, which reads the field `minutes`."""
+def start_choices() -> tuple[Choice, ...]:
+    """When a stay begins: now, or at what the field `start_at` says."""
+    return Choice("now", say_in("when", "Now")), Choice("later", say_in("when", "Later"))
+
+
+def duration_choices() -> tuple[Choice, ...]:
+    """Minutes, or `other`, which reads the field `minutes`."""
+    lengths = (Choice(str(minutes), span(timedelta(minutes=minutes))) for minutes in (30, 60, 120, 240))
+    return *lengths, Choice("other", say_in("how long", "Other"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +172,10 @@ class BookingForm:
     idempotency_key: str
     slot_identifier: str
     entity: Field
-    entity_label: str = "Number plate"
-    entity_hint: str = ""
     start: str = "now"
     start_error: str = ""
     start_at: Field = Field()
-    start_at_label: str = "Day and time"
+    start_at_label: str = ""
     start_at_min: str = ""
     start_at_max: str = ""
     duration: str = ""
@@ -183,8 +185,8 @@ class BookingForm:
     total: str = ""
     after: str = ""
     tried: bool = False
-    start_choices: tuple[Choice, ...] = START_CHOICES
-    duration_choices: tuple[Choice, ...] = DURATION_CHOICES
+    start_choices: tuple[Choice, ...] = field(default_factory=start_choices)
+    duration_choices: tuple[Choice, ...] = field(default_factory=duration_choices)
 
     @property
     def first_error(self) -> str:
@@ -216,7 +218,6 @@ class Wait:
 
     action_url: str
     kinds: tuple[Choice, ...] = ()
-    button: str = "Wait for a slot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +296,6 @@ class LotPage:
     panel: Panel
     free_list: FreeList
     legend_attributes: Markup = NOTHING
-    keys_hint: str = "Arrow keys move between slots, Enter opens one"
     any_free: bool = True
     age_s: int | None = None
     stylesheets: tuple[str, ...] = ("css/map.css",)
@@ -316,19 +316,17 @@ class Running:
     """For `driver/_running.html`: time and price so far.
 
     `elapsed` is ((figure, unit), …), such as (("1", "h"), ("12", "min")); `elapsed_s` lets the page count on
-    by itself, or down to the start where `counts_down`. `next_*` and the bar's texts may be empty: no further
-    step, no booked end. `lines` and their `total` stand there once a code has changed the price.
+    by itself, or down to the start where `counts_down`. `next_text` says what it costs next and from when,
+    or that it costs no more up to the booked end. It and the bar's texts may be empty: no further step, no
+    booked end. `lines` and their `total` stand there once a code has changed the price.
     """
 
     refresh_url: str
     time_label: str
     elapsed: tuple[tuple[str, str], ...]
     elapsed_s: int
-    price_label: str
     price: str
-    next_price: str = ""
-    next_at: str = ""
-    next_in: str = ""
+    next_text: Markup = NOTHING
     used_percent: int = 0
     from_text: str = ""
     until_text: str = ""
@@ -360,8 +358,6 @@ class Extend:
     idempotency_key: str
     seen_until: str
     choices: tuple[Extension, ...]
-    summary: str = "Stay longer"
-    button: str = "Extend"
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,18 +366,19 @@ class CheckIn:
 
     action_url: str
     idempotency_key: str
-    button: str = "I am parked here"
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The form that ends the booking; `question` says what follows, such as "You pay €3.00. …"."""
+    """The form that ends the booking; `question` says what follows, such as "You pay €3.00. …".
+
+    Of a booking that is paid `paid_text` says until when; then leaving is what comes next, and no warning.
+    """
 
     action_url: str
     idempotency_key: str
     question: str
-    button: str
-    summary: str = "Release this slot"
+    paid_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,7 +394,6 @@ class Pay:
     valid_text: str
     means: tuple[Choice, ...] = ()
     before: str = ""
-    desk: str = "Pay at the desk."
     may_leave: bool = False
 
 
@@ -414,8 +410,6 @@ class Codes:
     typed: str = ""
     error: str = ""
     full: str = ""
-    summary: str = "Have a code?"
-    button: str = "Use it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,12 +448,6 @@ class AcceptedPage:
     booking_url: str
     leaves: bool
 
-    @property
-    def words(self) -> str:
-        if self.leaves:
-            return "You can leave: your booking ends as of now."
-        return "Your booking goes on."
-
 
 @dataclass(frozen=True, slots=True)
 class OnwardPage:
@@ -482,7 +470,11 @@ class CameBackPage:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptPage:
-    """For `payments/receipt.html`, a page to be printed: all of it is from the receipt as it was stored."""
+    """For `driver/receipt.html`, a page to be printed: all of it is from the receipt as it was stored.
+
+    `issuer` are the lines of whoever issues it, the name first. `booking_url` leads back to the booking in a
+    browser that knows it, and is empty in any other. The amounts of `refunds` have their minus.
+    """
 
     number: str
     lot_name: str
@@ -493,9 +485,10 @@ class ReceiptPage:
     lines: tuple[FeeLine, ...]
     amount: str
     paid_text: str
-    means: str
     reference: str
     qr: Markup
+    issuer: tuple[str, ...] = ()
+    booking_url: str = ""
     refunds: tuple[PaymentRow, ...] = ()
 
 
@@ -528,7 +521,6 @@ class BookingPage:
     lot_url: str
     area_name: str
     entity: str
-    entity_label: str
     map: Markup
     running: Running | None
     ended: Ended | None
@@ -536,7 +528,6 @@ class BookingPage:
     qr: Markup
     short_code: str
     link: str
-    show_title: str = "Show this at the gate"
     show_text: str = ""
     booked_text: str = ""
     extend: Extend | None = None
@@ -580,59 +571,69 @@ class ErrorPage:
     status: int
     title: str
     text: str
-    button: str = "All lots"
+    button: str = field(default_factory=lambda: say("All lots"))
     button_url: str = "/"
     reference: str = ""
 
 
-NOT_SHOWN = ErrorPage(
-    503,
-    "This page cannot be shown for the moment",
-    "Nothing was changed, and bookings that you have stay as they are. Try again in a few seconds.",
-    button="Try again",
-)
-"""A page that was only to be read, while what it is read from is away."""
+def not_shown() -> ErrorPage:
+    """A page that was only to be read, while what it is read from is away."""
+    return ErrorPage(
+        503,
+        say("This page cannot be shown for the moment"),
+        say("Nothing was changed, and bookings that you have stay as they are. Try again in a few seconds."),
+        button=say("Try again"),
+    )
 
-ERROR_PAGES: dict[int, ErrorPage] = {
-    page.status: page
-    for page in (
+
+def error_pages() -> dict[int, ErrorPage]:
+    """The page of each status that has words of its own; `dataclasses.replace` adds a reference."""
+    pages = (
         ErrorPage(
             403,
-            "This form is too old",
-            "It was opened before you last signed in or cleared your cookies. Nothing was changed. "
-            "Go back, reload the page and try again.",
+            say("This form is too old"),
+            say(
+                "It was opened before you last signed in or cleared your cookies. Nothing was changed. "
+                "Go back, reload the page and try again."
+            ),
         ),
         ErrorPage(
             404,
-            "There is nothing here",
-            "The link may be mistyped, or the booking ended long ago and was deleted. "
-            "A booking's link works only as a whole.",
+            say("There is nothing here"),
+            say(
+                "The link may be mistyped, or the booking ended long ago and was deleted. "
+                "A booking's link works only as a whole."
+            ),
         ),
         ErrorPage(
             405,
-            "This address cannot do that",
-            "The page was asked for something that it does not offer. Nothing was changed.",
+            say("This address cannot do that"),
+            say("The page was asked for something that it does not offer. Nothing was changed."),
         ),
         ErrorPage(
             413,
-            "That was too large",
-            "What was sent is larger than this page takes. Nothing was changed.",
+            say("That was too large"),
+            say("What was sent is larger than this page takes. Nothing was changed."),
         ),
         ErrorPage(
             429,
-            "Too many tries in a short time",
-            "Nothing was changed. Wait a minute, then try again. Bookings that you have are not affected.",
+            say("Too many tries in a short time"),
+            say(
+                "Nothing was changed. Wait a minute, then try again. Bookings that you have are not affected."
+            ),
         ),
         ErrorPage(
             500,
-            "The server could not do that",
-            "It has been written down. Try again; a repeated booking is not made twice.",
+            say("The server could not do that"),
+            say("It has been written down. Try again; a repeated booking is not made twice."),
         ),
         ErrorPage(
             503,
-            "Booking is not possible for the moment",
-            "Nothing was changed, and bookings that you have stay as they are. Try again in a few seconds.",
+            say("Booking is not possible for the moment"),
+            say(
+                "Nothing was changed, and bookings that you have stay as they are. "
+                "Try again in a few seconds."
+            ),
         ),
     )
-}
-"""The page of each status that has words of its own; `dataclasses.replace` adds a reference."""
+    return {page.status: page for page in pages}

@@ -9,10 +9,10 @@ from jinja2 import Environment
 from markupsafe import Markup, escape
 from shapely.geometry import Polygon
 
+from app.core.languages import say, say_in
 from app.slots import map_geometry as geometry
 
 STATES = ("free", "reserved", "occupied", "closed")  # by public code: what data-state says
-STATE_WORDS = {"free": "free", "reserved": "reserved", "occupied": "taken", "closed": "closed"}
 PREMIUM_SIGN = "premium"
 
 _GLYPH_M = 0.07  # metres per unit of a glyph's box of 24
@@ -268,11 +268,25 @@ def _frame(
             floors=[geometry.path(floor.exterior.coords) for floor in floors],
             bands=[geometry.path(band.exterior.coords) for band in bands],
             signs=_signs(lot, slots, stalls, places, geometry.Aisles(floors, stalls), bands),
-            words=STATE_WORDS,
+            words=_words(),
             number=geometry.number,
             hole=_hole,
         )
     )
+
+
+def _words() -> dict[str, str]:
+    """What the script says of a slot: its state, what it has, and its area."""
+    return {
+        "free": say_in("a slot", "free"),
+        "reserved": say_in("a slot", "reserved"),
+        "occupied": say_in("a slot", "taken"),
+        "closed": say_in("a slot", "closed"),
+        "premium": say_in("a slot", "premium"),
+        "accessible": say_in("a slot", "accessible"),
+        "charging": say_in("a slot", "charging"),
+        "area": say("area {area}", area="{area}"),
+    }
 
 
 def _box(bounds: geometry.Bounds) -> str:
@@ -306,7 +320,7 @@ def _signs(
     if bands:
         reserved = [given for area in lot.areas if area.code not in standard and (given := _given(area))]
         x, y = reserved[0] if reserved else aisles.spot([max(bands, key=lambda band: band.area)])
-        signs.append(Sign(PREMIUM_SIGN, "Premium", x, y, aisles.runs_down(x, y), premium=True))
+        signs.append(Sign(PREMIUM_SIGN, say("Premium"), x, y, aisles.runs_down(x, y), premium=True))
     return signs
 
 

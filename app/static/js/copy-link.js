@@ -3,17 +3,17 @@
   const DONE_MS = 2500;
   if (!navigator.clipboard) return;
   document.querySelectorAll('[data-copy]').forEach((button) => {
-    const words = button.textContent;
+    const words = button.textContent, { copied, told, refused } = button.dataset;
     button.hidden = false;
     button.addEventListener('click', async () => {
       const say = (text, tone) => document.dispatchEvent(new CustomEvent('lotline:toast', { detail: { text, tone } }));
       try {
         await navigator.clipboard.writeText(button.dataset.copy);
-        button.textContent = 'Copied';
+        button.textContent = copied;
         setTimeout(() => { button.textContent = words; }, DONE_MS);
-        say('The link is copied. Whoever has it can open and end this booking.', '');
+        say(told, '');
       } catch {
-        say('The browser does not allow copying here. Copy the address of this page instead.', 'problem');
+        say(refused, 'problem');
       }
     });
   });

@@ -1,11 +1,6 @@
 // Copies the feed's words into the banner that html[data-feed] shows, and tells a screen reader of a change
 // of state once, not every second.
 (() => {
-  const SAID = {
-    live: 'Live again.',
-    stale: 'No update for some seconds. Counts may have changed.',
-    lost: 'No update for long. What you see is not current.',
-  };
   const root = document.documentElement;
   const words = document.getElementById('feed-state');
   const said = document.getElementById('feed-said');
@@ -17,7 +12,9 @@
       document.querySelectorAll(`[data-shown="${state}"] [data-feed-text]`)
         .forEach((place) => { place.textContent = `${words.textContent.trim()}.`; });
     }
-    if (said && state !== before && SAID[state] && before !== 'connecting') said.textContent = SAID[state];
+    // data-live, data-stale and data-lost are what it says.
+    const text = said?.dataset[state];
+    if (text && state !== before && before !== 'connecting') said.textContent = text;
     before = state;
   };
 

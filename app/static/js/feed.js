@@ -78,11 +78,9 @@
     const silent_s = Math.floor(known ? old : quiet);
     const state = silent_s >= LOST_S ? 'lost' : silent_s >= STALE_S ? 'stale' : known && lots.size ? 'live' : 'connecting';
     if (state === 'lost') lostAt ??= clock.format(new Date(Date.now() - silent_s * 1000)); else lostAt = null;
-    const text = {
-      live: 'Live', connecting: 'Connecting', stale: `No update for ${silent_s} s`,
-      lost: now() - heardAt < STALE_S * 1000 ? `No update since ${lostAt}` : `Connection lost at ${lostAt}`,
-    }[state];
     const words = document.getElementById('feed-state');
+    const isHeard = now() - heardAt < STALE_S * 1000;
+    const text = words?.dataset[state === 'lost' && isHeard ? 'since' : state].replace('{seconds}', silent_s).replace('{time}', lostAt);
     if (words && words.textContent !== text) words.textContent = text;
     if (known) root.dataset.feedAge = String(Math.floor(old)); else delete root.dataset.feedAge;
     if (root.dataset.feed !== state) root.dataset.feed = state;

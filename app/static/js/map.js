@@ -145,7 +145,7 @@
       if (!slot) return;
       around(slot, Math.max(0.35, 3 / k), { class: 'cursor', 'data-mark': 'cursor' }, one('.map-marks'));
       const { name, area, state, has = '' } = slot.tile.dataset;
-      say.textContent = [name, words[state], ...has.split(' '), area && `area ${area}`].filter(Boolean).join(', ');
+      say.textContent = [name, words[state], ...has.split(' ').map(kind => words[kind]), area && words.area.replace('{area}', area)].filter(Boolean).join(', ');
       reveal(slot);
     }
 

@@ -6,12 +6,12 @@
   let base = 0;
   let since = 0;
 
-  const parts = (elapsed) => {
+  const parts = (elapsed, { unitS, unitMin, unitH, unitD }) => {
     const minutes = Math.floor(elapsed / 60);
-    if (minutes < 1) return [[elapsed, 's']];
-    if (minutes < 60) return [[minutes, 'min']];
-    if (minutes < 2880) return [[Math.floor(minutes / 60), 'h'], [minutes % 60, 'min']];
-    return [[Math.floor(minutes / 1440), 'd'], [Math.floor((minutes % 1440) / 60), 'h']];
+    if (minutes < 1) return [[elapsed, unitS]];
+    if (minutes < 60) return [[minutes, unitMin]];
+    if (minutes < 2880) return [[Math.floor(minutes / 60), unitH], [minutes % 60, unitMin]];
+    return [[Math.floor(minutes / 1440), unitD], [Math.floor((minutes % 1440) / 60), unitH]];
   };
 
   const draw = () => {
@@ -23,7 +23,7 @@
       return;
     }
     const passed = (performance.now() - since) / 1000;
-    const now = parts(Math.max(0, Math.floor('countsDown' in place.dataset ? base - passed : base + passed)));
+    const now = parts(Math.max(0, Math.floor('countsDown' in place.dataset ? base - passed : base + passed)), place.dataset);
     const text = now.map((pair) => pair.join('')).join(' ');
     if (place.textContent === text) return;
     const nodes = now.flatMap(([figure, unit], index) => {

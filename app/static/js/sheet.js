@@ -69,7 +69,8 @@
     const place = document.getElementById('held-left');
     if (!place) { held = null; return; }
     if (held !== place.dataset.leftS) [held, heldSince] = [place.dataset.leftS, performance.now()];
-    const left = Math.max(0, Math.ceil(Number(held) - (performance.now() - heldSince) / 1000)), text = `${left} s`;
+    const left = Math.max(0, Math.ceil(Number(held) - (performance.now() - heldSince) / 1000));
+    const text = place.dataset.text.replace('{seconds}', left);
     if (place.textContent !== text) place.textContent = text;
     if (left === 0 && !('over' in place.dataset)) {
       place.dataset.over = '';

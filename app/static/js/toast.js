@@ -18,7 +18,7 @@
     const button = document.createElement('button');
     button.type = 'button';
     button.textContent = '×';
-    button.setAttribute('aria-label', 'Close this message');
+    button.setAttribute('aria-label', region.dataset.close);
     button.addEventListener('click', () => close(toast));
     toast.append(words, button);
     region.append(toast);
