@@ -27,6 +27,39 @@ async def test_without_javascript_a_slot_is_found_booked_and_released(visitors: 
     await expect(page.locator(".booking-row")).to_contain_text(slot["name"])
 
 
+async def test_without_javascript_a_driver_finds_a_slot_books_arrives_extends_pays_and_has_a_receipt(
+    visitors: Visitors, rest: Rest
+) -> None:
+    page = await visitors.new(PHONE, java_script_enabled=False)
+    plate = new_plate()
+    await page.goto("/")
+    await page.fill("#q", "riverside")
+    await page.press("#q", "Enter")
+    await page.click("#lot-link-riverside")
+    await page.click("#panel-next")
+    slot = await page.locator("#panel-title").inner_text()
+    await page.fill("#entity", plate)
+    await page.click("#panel-submit")
+    await expect(page.locator("h1")).to_have_text(slot)
+    await page.click("#check-in-button")
+    await expect(page.locator("#running .figure-label").first).to_contain_text("Parked since")
+
+    await page.click("#extend > summary")
+    await page.locator(".extension", has_text="1 h").click()
+    await page.click("#extend-button")
+    await page.check("[name=means][value=sandbox-success]")
+    await page.click("#pay-stay")
+    await expect(page.locator("#leave-title")).to_contain_text("Paid until")
+    # What is paid ends in calm words, with one button: nothing asks whether it is meant.
+    await expect(page.locator("#release-summary")).to_have_count(0)
+    await page.click(".payments-list a")
+    await expect(page.locator(".receipt-issuer")).to_contain_text("Riverside")
+    await page.click(".receipt-back a")
+    await page.click("#release-button")
+    await expect(page.locator(".ended")).to_be_visible()
+    assert await rest.status(f"riverside-{slot}") == "free"
+
+
 async def test_without_javascript_a_wrong_field_is_named_on_a_page_that_keeps_the_rest(
     visitors: Visitors, rest: Rest
 ) -> None:

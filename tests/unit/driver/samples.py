@@ -118,11 +118,8 @@ RUNNING = views.Running(
     "Parked since 14:10",
     (("1", "h"), ("12", "min")),
     4320,
-    "To pay now",
     "$3.00",
-    "$3.60",
-    "15:25",
-    "in 3 min",
+    Markup("$3.60 from <b>15:25</b>, in 3 min"),
     60,
     "14:10",
     "16:10",
@@ -134,11 +131,10 @@ BOOKING = views.BookingPage(
     lot_url="/lots/riverside",
     area_name="Area B",
     entity="KWD 3390",
-    entity_label="Plate",
     map=MAP,
     running=RUNNING,
     ended=None,
-    release=views.Release("/bookings/token/release", "a-key", "You pay $3.00.", "Release B75"),
+    release=views.Release("/bookings/token/release", "a-key", "You pay $3.00."),
     qr=Markup("<svg></svg>"),
     short_code="7Q2M 4KX9",
     link="https://example.test/bookings/token",
@@ -165,7 +161,7 @@ ENDED = views.Ended(
 )
 BOOKINGS = {
     "running": BOOKING,
-    "without an end": replace(BOOKING, running=replace(RUNNING, until_text="", next_price="")),
+    "without an end": replace(BOOKING, running=replace(RUNNING, until_text="", next_text=Markup(""))),
     "over": replace(BOOKING, running=replace(RUNNING, over=True, used_percent=100)),
     "not yet started": replace(
         BOOKING, running=replace(RUNNING, counts_down=True), notice=views.Notice("B75 is yours.")
@@ -186,10 +182,45 @@ BOOKINGS = {
     "no more codes": replace(
         BOOKING, codes=views.Codes("/bookings/token/code", ("CINEMA",), full="10 codes are given.")
     ),
+    "paid": replace(
+        BOOKING,
+        release=views.Release(
+            "/bookings/token/release", "a-key", "Nothing more is to pay.", paid_text="Paid until 15:25"
+        ),
+    ),
+    "to be paid": replace(
+        BOOKING,
+        pay=views.Pay(
+            "/bookings/token/pay",
+            "a-quote",
+            "$3.00",
+            "This price holds until 15:25.",
+            (views.Choice("card", "Card"),),
+            "$1.00 was paid before.",
+            may_leave=True,
+        ),
+    ),
     "live": replace(BOOKING, feed_url="/ws/lots/riverside"),
 }
 BOOKING_ROW = views.BookingRow(
     "/bookings/token", "B75", "Riverside", "KWD 3390", "Mon 14:10", "$3.00", "parked", active=True
+)
+
+RECEIPT = views.ReceiptPage(
+    number="000012",
+    lot_name="Riverside",
+    slot_name="B75",
+    from_text="Mon 23 Nov 2026 14:10",
+    until_label="Until",
+    until_text="Mon 23 Nov 2026 15:22",
+    lines=ENDED.lines,
+    amount="$3.00",
+    paid_text="Paid Mon 23 Nov 2026 15:22, card",
+    reference="a-payment",
+    qr=Markup("<svg></svg>"),
+    issuer=("Harbour Parking Ltd", "Quay 1", "20457 Hamburg"),
+    booking_url="/bookings/token",
+    refunds=(views.PaymentRow("-$1.00", "Tue 24 Nov 2026", "given back"),),
 )
 
 CASES: dict[str, tuple[str, object]] = {
@@ -209,6 +240,7 @@ CASES: dict[str, tuple[str, object]] = {
         "driver/my_bookings.html",
         views.MyBookings((BOOKING_ROW,), (replace(BOOKING_ROW, active=False),)),
     ),
+    "receipt": ("driver/receipt.html", RECEIPT),
     "no bookings": ("driver/my_bookings.html", views.MyBookings((), ())),
     **{f"panel, {name}": ("driver/_panel.html", panel) for name, panel in PANELS.items()},
     **{f"lot, {name}": ("driver/lot.html", replace(LOT_PAGE, panel=panel)) for name, panel in PANELS.items()},
@@ -217,6 +249,6 @@ CASES: dict[str, tuple[str, object]] = {
         for age_s in (0, 6, 30, 7200)
     },
     **{f"booking, {name}": ("driver/booking.html", page) for name, page in BOOKINGS.items()},
-    **{f"error {status}": ("error.html", page) for status, page in views.ERROR_PAGES.items()},
+    **{f"error {status}": ("error.html", page) for status, page in views.error_pages().items()},
 }
 """Name of the case -> template and the one dataclass it is declared to get."""
