@@ -123,6 +123,20 @@ async def test_without_a_script_a_reader_goes_to_the_other_language_and_back_on_
     await rest.unreserve(slot["identifier"], plate)
 
 
+async def test_a_lost_connection_is_told_in_german_within_the_smallest_window(visitors: Visitors) -> None:
+    for path in ("/", "/lots/riverside"):
+        page = await visitors.at(path, SMALL, locale="de-DE")
+        # In one go, since the feed says every second how it is.
+        lost = "document.documentElement.dataset.feed = 'lost'; words.textContent = words.dataset.lost"
+        over = (
+            f"() => {{ const words = document.getElementById('feed-state'); {lost}; return ({OVERFLOW})(); }}"
+        )
+        assert await page.evaluate(over) == []
+        assert "Verbindung verloren" in await page.locator("#feed-state").evaluate(
+            "node => node.dataset.lost"
+        )
+
+
 async def test_a_lot_is_left_for_the_other_language_on_a_phone_too(visitors: Visitors) -> None:
     page = await visitors.at("/lots/riverside", SMALL, locale="de-DE")
     await page.click(".lot-state .language-button[value=en]")
