@@ -17,6 +17,7 @@ from app.api import documentation
 from app.api import routes as api
 from app.attendant import money as attendant_money
 from app.attendant import routes as attendant
+from app.attendant import works as attendant_works
 from app.core import health, metrics
 from app.core.clock import Clock
 from app.core.db import Database, SqlAway
@@ -92,13 +93,17 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/attendant", attendant.lots, ATTENDANT),
         GuardedRoute("/attendant/money", attendant_money.money, ATTENDANT),
         GuardedRoute("/attendant/money/take", attendant_money.taken, ATTENDANT, ["POST"]),
+        GuardedRoute("/attendant/money/{payment}/undo", attendant_money.undone, ATTENDANT, ["POST"]),
         GuardedRoute("/attendant/money/{refund}/given-back", attendant_money.given_back, ATTENDANT, ["POST"]),
         GuardedRoute("/attendant/lots/{lot}", attendant.lot, ATTENDANT),
         GuardedRoute("/attendant/lots/{lot}/search", attendant.search, ATTENDANT),
         GuardedRoute("/attendant/lots/{lot}/todo", attendant.todo, ATTENDANT),
         GuardedRoute("/attendant/lots/{lot}/arriving", attendant.arriving, ATTENDANT),
+        GuardedRoute("/attendant/lots/{lot}/waiting", attendant.waiting, ATTENDANT),
+        GuardedRoute("/attendant/lots/{lot}/closed", attendant.closed, ATTENDANT),
         GuardedRoute("/attendant/lots/{lot}/just-now", attendant.just_now, ATTENDANT),
-        GuardedRoute("/attendant/lots/{lot}/works", attendant.works, ATTENDANT, ["POST"]),
+        GuardedRoute("/attendant/lots/{lot}/works", attendant_works.form, ATTENDANT),
+        GuardedRoute("/attendant/lots/{lot}/works", attendant_works.work, ATTENDANT, ["POST"]),
         GuardedRoute("/attendant/lots/{lot}/slots/{slot:path}", attendant.slot, ATTENDANT),
         GuardedRoute("/attendant/lots/{lot}/slots/{slot:path}/{action}", attendant.act, ATTENDANT, ["POST"]),
         GuardedRoute("/tour/{view}", tour.enter, PROGRAM, ["POST"]),

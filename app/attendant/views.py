@@ -1,50 +1,24 @@
 """What the attendant's templates are given: one dataclass each, with every text already formatted.
 
 Money, times and plates are strings in the lot's time zone and the reader's language. `Markup` is trusted and
-comes from the project's own templates only.
+comes from the project's own templates only. The slot's panel is in ``slot_views``, money in ``money_views``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from markupsafe import Markup
 
-from app.payments.wording import ToGive
+from app.attendant.money_views import money_url
+from app.attendant.slot_views import SlotPanel
+from app.attendant.undo import Undo
+from app.attendant.urls import lot_url
+from app.core.languages import say, say_many
 
-SlotState = Literal["free", "reserved", "occupied", "closed"]
 Tone = Literal["", "danger"]
-ActionName = Literal[
-    "check-in",
-    "walk-in",
-    "validate",
-    "release",
-    "close",
-    "close-when-free",
-    "open",
-    "keep-open",
-    "move",
-    "delete",
-]
-
-STATE_WORDS: dict[SlotState, str] = {
-    "free": "Free",
-    "reserved": "Reserved",
-    "occupied": "Taken",
-    "closed": "Closed",
-}
-
-
-def lot_url(lot_code: str) -> str:
-    """The desk of one lot; everything else of the desk lies below it."""
-    return f"/attendant/lots/{quote(lot_code)}"
-
-
-def slot_url(lot_code: str, slot_name: str) -> str:
-    """A slot's panel: the fragment for a partial request, else the whole desk with that slot chosen."""
-    return f"{lot_url(lot_code)}/slots/{quote(slot_name, safe='')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +80,9 @@ class Results:
         if not self.query:
             return ""
         found = len(self.hits) + self.more
-        return "No plate found" if not found else f"{found} plate{'' if found == 1 else 's'} found"
+        return (
+            say_many("{count} plate found", "{count} plates found", found) if found else say("No plate found")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,21 +119,68 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Arriving:
-    """`attendant/_arriving.html`: bookings that start later, in order; `window`: "in the next 30 min"."""
+    """`attendant/_arriving.html`: bookings that start within so many `minutes`, in order."""
 
     arrivals: tuple[Arrival, ...]
-    window: str
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiters:
+    """Those who wait for one kind of slot: "2 since 14:05", and what for, where that is not just any."""
+
+    text: str
+    wish: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`attendant/_waiting.html`: who waits for a slot of a full lot; `count` is all of them."""
+
+    count: int
+    kinds: tuple[Waiters, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Neighbours that are closed alike: "A1 to A9". `url` leads to the slot, or to the form that opens them.
+
+    `in_form`: the latter. `note` says what is special ("when free").
+    """
+
+    name: str
+    count: int
+    note: str
+    url: str
+    in_form: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """`attendant/_closed.html`: what is out of use; `count` is all of it. `lot_closed`: the whole lot is."""
+
+    stretches: tuple[Stretch, ...]
+    count: int
+    more: int = 0
+    lot_closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A line of the feed: `what` is "Reserved", "Left", "Closed for works"; `detail` who, how or how much."""
+    """A line of the feed: `what` is "Reserved", "Left", "Closed"; `detail` who, how or how much.
+
+    `url` is empty where it is about several slots. `unpaid` says what is owed, `unpaid_url` where to take it.
+    """
 
     time: str
     slot: str
     what: str
     detail: str
     url: str
+    id: str = ""
+    unpaid: str = ""
+    unpaid_url: str = ""
+    undo: Undo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,163 +191,12 @@ class JustNow:
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    label: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stay:
-    """A stay of this slot today, in minutes from the lot's midnight; `paid_until_min` if over."""
-
-    period: str
-    plate: str
-    amount: str
-    from_min: int
-    until_min: int
-    paid_until_min: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """Today at this slot: drawn from `from_h` to `until_h` (0 to 24); `now_min` counts from midnight."""
-
-    stays: tuple[Stay, ...]
-    from_h: int
-    until_h: int
-    now_min: int
-
-    @property
-    def summary(self) -> str:
-        count = len(self.stays)
-        return f"{count or 'no'} stay{'' if count == 1 else 's'}"
-
-    @property
-    def hours(self) -> tuple[str, ...]:
-        """Five marks under the drawing, evenly spread."""
-        step = (self.until_h - self.from_h) / 4
-        return tuple(f"{round(self.from_h + step * mark) % 24:02d}" for mark in range(5))
-
-    def x(self, minute: int) -> float:
-        """Where a minute lies on the drawing, from 0 to 1000."""
-        share = (minute - self.from_h * 60) / ((self.until_h - self.from_h) * 60)
-        return round(min(max(share, 0.0), 1.0) * 1000, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """A button of the panel, in the order of use; the first one is drawn as the one that matters.
-
-    `impossible` says in words why it cannot be pressed now.
-    """
-
-    name: ActionName
-    impossible: str = ""
-
-    @property
-    def label(self) -> str:
-        return _ACTIONS[self.name][0]
-
-    @property
-    def key(self) -> str:
-        return _ACTIONS[self.name][1]
-
-
-_ACTIONS: dict[ActionName, tuple[str, str]] = {
-    "check-in": ("Check in", "C"),
-    "walk-in": ("Book the car that stands here", "W"),
-    "validate": ("Validate with a code", "V"),
-    "release": ("Release", "R"),
-    "close": ("Close slot", "X"),
-    "close-when-free": ("Close when it comes free", "X"),
-    "open": ("Open slot", "O"),
-    "keep-open": ("Do not close it", "O"),
-    "move": ("Move to…", "M"),
-    "delete": ("Delete slot", "D"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Take:
-    """Money that may be taken: `quote` is sent as it is; `means` are (what is sent, what is read).
-
-    `under_way`: the driver is paying just now, and nothing is to be taken.
-    """
-
-    quote: str
-    amount: str
-    means: tuple[tuple[str, str], ...]
-    under_way: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SlotPanel:
-    """The chosen slot.
-
-    `alert` stands at the right of the name ("47 min over"), `owes` is the amount to be paid, empty for none;
-    `tag` stands beside the name on the map ("HKR 4821, 47 min over").
-    `conflict` is what happened meanwhile (answer 409); the panel then shows the slot as it is now.
-    `refused` says why what was asked for can't be done at all. `notice` says what was just done. `version`
-    and `reservation`, empty for none, go back with each action: nobody acts on an old state.
-    `closing`: it closes when it comes free. `move_to` is the slot that a move begins with, empty for none.
-    `code` is one that was typed and not taken.
-    `away`: only the state is known for the moment, nothing can be done, and the panel asks again.
-    """
-
-    lot_code: str
-    name: str
-    position: int
-    area: str
-    state: SlotState
-    facts: tuple[Fact, ...]
-    actions: tuple[Action, ...]
-    day: Day | None
-    idempotency_key: str
-    version: int
-    reservation: str = ""
-    away: bool = False
-    alert: str = ""
-    tag: str = ""
-    owes: str = ""
-    take: Take | None = None
-    conflict: str = ""
-    notice: str = ""
-    release_question: str = "Release this slot? The booking ends now and cannot be taken back."
-    plate: str = ""
-    plate_error: str = ""
-    closing: bool = False
-    move_to: str = ""
-    move_error: str = ""
-    code: str = ""
-    code_error: str = ""
-    refused: str = ""
-    premium: bool = False
-    accessible: bool = False
-    charging: bool = False
-
-    @property
-    def url(self) -> str:
-        return slot_url(self.lot_code, self.name)
-
-    @property
-    def state_words(self) -> str:
-        """The state, the area, what the slot offers and whether it is to close, as one line."""
-        offers = (
-            ("premium", self.premium),
-            ("accessible", self.accessible),
-            ("charging", self.charging),
-            ("closes when it comes free", self.closing and self.state != "closed"),
-        )
-        words = [STATE_WORDS[self.state], f"area {self.area}", *(word for word, has in offers if has)]
-        return ", ".join(words)
-
-
-@dataclass(frozen=True, slots=True)
 class Works:
     """`attendant/_works.html`: closing and opening several slots, or the lot.
 
     `area`, `first` and `last` are what was chosen and typed; `error` says what is wrong with that, `notice`
-    what was just done.
+    what was just done. `asks` is the act ("close", "open") that is asked back, since it is of a whole area
+    with `count` slots. `shown`: it stands open.
     """
 
     lot_code: str
@@ -337,10 +209,23 @@ class Works:
     last: str = ""
     error: str = ""
     notice: str = ""
+    asks: str = ""
+    count: int = 0
+    shown: bool = False
 
     @property
     def url(self) -> str:
-        return f"{lot_url(self.lot_code)}/works"
+        return works_url(self.lot_code)
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.shown or self.error or self.notice or self.asks)
+
+
+def works_url(lot_code: str, **chosen: str) -> str:
+    """Closing and opening several slots, with these fields filled in."""
+    path = f"{lot_url(lot_code)}/works"
+    return f"{path}?{urlencode(chosen)}" if chosen else path
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +248,8 @@ class LotPage:
     results: Results
     todo: Todo | None
     arriving: Arriving | None
+    waiting: Line | None
+    closed: Closed | None
     just_now: JustNow | None
     slot: SlotPanel | None
     works: Works
@@ -377,54 +264,3 @@ class LotPage:
     @property
     def money_url(self) -> str:
         return money_url(self.code)
-
-
-def money_url(lot_code: str = "", done: str = "") -> str:
-    """What is to be given back, of all lots or of one."""
-    said = {"lot": lot_code, "done": done}
-    fields = urlencode({name: text for name, text in said.items() if text})
-    return f"/attendant/money?{fields}" if fields else "/attendant/money"
-
-
-@dataclass(frozen=True, slots=True)
-class PaymentRow:
-    """A payment of today. `by` took it, empty where the driver paid by card."""
-
-    when: str
-    slot: str
-    amount: str
-    means: str
-    by: str
-    state: str
-    receipt_url: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class OwedRow:
-    """A booking that has ended and is not paid."""
-
-    plate: str
-    slot: str
-    left: str
-    take: Take
-
-
-@dataclass(frozen=True, slots=True)
-class MoneyPage:
-    """`attendant/money.html`: what is to be given back, of all lots or of `lot`, whose payments follow."""
-
-    attendant: str
-    is_operator: bool
-    lot: str
-    lot_code: str
-    lots: tuple[tuple[str, str], ...]
-    today: str
-    to_give: tuple[ToGive, ...]
-    payments: tuple[PaymentRow, ...]
-    has_more: bool = False
-    notice: str = ""
-    refused: str = ""
-    # Of the lot: what was not paid when it ended, the last day's, of plates that hold `typed`.
-    owed: tuple[OwedRow, ...] = ()
-    owed_more: bool = False
-    typed: str = ""

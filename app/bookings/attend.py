@@ -29,34 +29,55 @@ async def check_in(desk: Desk, slot_id: int, version: int, key: IdempotencyKey |
     metrics.ATTENDED.labels("check-in").inc()
 
 
-async def close_slot(desk: Desk, slot_id: int, version: int, key: IdempotencyKey | None = None) -> None:
+async def take_back_check_in(
+    desk: Desk, slot_id: int, version: int, key: IdempotencyKey | None = None
+) -> None:
+    """It was another car: the slot is reserved as before, and its driver has the whole grace from now on.
+
+    A Problem (409) where the slot has changed since.
+    """
+    await desk.served(Moving(slot_id, version, State.OCCUPIED, State.RESERVED, key))
+    metrics.ATTENDED.labels("undo-check-in").inc()
+
+
+async def close_slot(
+    desk: Desk, slot_id: int, version: int, key: IdempotencyKey | None = None, *, by: str = ""
+) -> None:
     """Takes a free slot out of use. A Problem (409) where it is not free any more."""
-    await desk.served(Working(Act.CLOSE, (slot_id,), (State.FREE,), version, key))
+    await desk.served(Working(Act.CLOSE, (slot_id,), (State.FREE,), version, key, by))
     metrics.ATTENDED.labels("close").inc()
 
 
-async def close_when_free(desk: Desk, slot_id: int, version: int, key: IdempotencyKey | None = None) -> None:
+async def close_when_free(
+    desk: Desk, slot_id: int, version: int, key: IdempotencyKey | None = None, *, by: str = ""
+) -> None:
     """A slot that somebody has closes when it comes free. A Problem (409) where nobody has it any more."""
-    await desk.served(Working(Act.CLOSE, (slot_id,), TAKEN, version, key))
+    await desk.served(Working(Act.CLOSE, (slot_id,), TAKEN, version, key, by))
     metrics.ATTENDED.labels("close-when-free").inc()
 
 
-async def open_slot(desk: Desk, slot_id: int, version: int, key: IdempotencyKey | None = None) -> None:
+async def open_slot(
+    desk: Desk, slot_id: int, version: int, key: IdempotencyKey | None = None, *, by: str = ""
+) -> None:
     """Puts a closed slot to use again, for who waits for it or for anyone; in a closed lot, with the lot.
 
     A Problem (409) where it is not closed any more, or only with its lot.
     """
-    await desk.served(Working(Act.OPEN, (slot_id,), (State.CLOSED,), version, key))
+    await desk.served(Working(Act.OPEN, (slot_id,), (State.CLOSED,), version, key, by))
     metrics.ATTENDED.labels("open").inc()
 
 
-async def keep_open(desk: Desk, slot_id: int, version: int, key: IdempotencyKey | None = None) -> None:
+async def keep_open(
+    desk: Desk, slot_id: int, version: int, key: IdempotencyKey | None = None, *, by: str = ""
+) -> None:
     """A slot that was to close when it comes free is not. A Problem (409) where nobody has it any more."""
-    await desk.served(Working(Act.OPEN, (slot_id,), TAKEN, version, key))
+    await desk.served(Working(Act.OPEN, (slot_id,), TAKEN, version, key, by))
     metrics.ATTENDED.labels("keep-open").inc()
 
 
-async def work_on(desk: Desk, act: Act, slot_ids: Sequence[int], key: IdempotencyKey | None = None) -> Worked:
+async def work_on(
+    desk: Desk, act: Act, slot_ids: Sequence[int], key: IdempotencyKey | None = None, *, by: str = ""
+) -> Worked:
     """Closes or opens these slots, each as it is then, some at a time.
 
     Where it ends halfway (a Problem, 503), what was done is done, and the same again does the rest.
@@ -65,20 +86,22 @@ async def work_on(desk: Desk, act: Act, slot_ids: Sequence[int], key: Idempotenc
     for start in range(0, len(slot_ids), AT_ONCE):
         some = tuple(slot_ids[start : start + AT_ONCE])
         its_key = None if key is None else replace(key, key=f"{key.key}:{start}")
-        answer = await desk.served(Working(act, some, key=its_key))
+        answer = await desk.served(Working(act, some, key=its_key, by=by))
         assert isinstance(answer, Worked)
         done += answer
     metrics.ATTENDED.labels(f"{act}-several").inc()
     return done
 
 
-async def work_on_lot(desk: Desk, act: Act, lot_id: int, key: IdempotencyKey | None = None) -> Worked:
+async def work_on_lot(
+    desk: Desk, act: Act, lot_id: int, key: IdempotencyKey | None = None, *, by: str = ""
+) -> Worked:
     """Closes or opens a lot with all its slots, some at a time; those closed by themselves stay closed.
 
     From the first moment on nobody books in a closed lot, whatever its slots still are. Where it ends halfway
     (a Problem, 503), the same again does the rest.
     """
-    await desk.served(LotWorking(act, lot_id, key))
+    await desk.served(LotWorking(act, lot_id, key, by))
     # Walls say so at once; at the end again, since a Redis that was away then has heard nothing.
     await show_lot(desk, lot_id)
     done = Worked()

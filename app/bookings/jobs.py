@@ -110,7 +110,8 @@ class Act(StrEnum):
 class Working:
     """Closes or opens slots, each as it is then.
 
-    One that was seen at ``version`` only while it is so, and in one of the ``expected`` states.
+    One that was seen at ``version`` only while it is so, and in one of the ``expected`` states. ``by``: the
+    attendant, for the trail.
     """
 
     act: Act
@@ -118,6 +119,7 @@ class Working:
     expected: tuple[State, ...] | None = None
     version: int | None = None
     key: IdempotencyKey | None = None
+    by: str = ""
 
 
 @dataclass(eq=False)
@@ -127,6 +129,7 @@ class LotWorking:
     act: Act
     lot_id: int
     key: IdempotencyKey | None = None
+    by: str = ""
 
 
 @dataclass(eq=False)

@@ -1,8 +1,10 @@
 """What attendants do at slots, in one round: each names the version that was on the screen."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from app.bookings import problems, records
+from app.bookings.forms import billed_from
 from app.bookings.jobs import Again, Done, Moving
 from app.bookings.records import Lock, Move, SlotRow
 from app.bookings.round import Round
@@ -34,8 +36,23 @@ async def move(round_: Round, movings: Sequence[Moving]) -> None:
             round_.outcomes[moving] = problems.changed_meanwhile(slots[slot_id].identifier)
     arrived = [slots[one].reservation_id for one in moved if first[one].target is State.OCCUPIED]
     await records.note_arrivals(round_.connection, [one for one in arrived if one is not None], round_.now)
+    await _take_back(round_, [slots[one] for one in moved if first[one].target is State.RESERVED])
+
+
+async def _take_back(round_: Round, slots: Sequence[SlotRow]) -> None:
+    """The cars of these bookings have not come after all; what begins with an arrival has not begun."""
+    ids = [slot.reservation_id for slot in slots if slot.reservation_id is not None]
+    bookings = await records.active_by_id(round_.connection, ids)
+    for slot in slots:
+        booking = bookings[slot.reservation_id or ""]
+        start, arrive_by = booking.start_at, None
+        if start == booking.arrived_at:
+            start = billed_from(booking.expected_at, booking.created_at)
+        if slot.arrival_grace_s is not None:
+            arrive_by = max(booking.expected_at, round_.now) + timedelta(seconds=slot.arrival_grace_s)
+        await records.take_back_arrival(round_.connection, booking.id, start, arrive_by)
 
 
 def _move(moving: Moving, slot: SlotRow) -> Move:
-    keeps = slot.reservation_id if moving.target is State.OCCUPIED else None
+    keeps = slot.reservation_id if moving.target in (State.OCCUPIED, State.RESERVED) else None
     return Move(slot.slot_id, (moving.expected,), moving.target, keeps, version=moving.version)

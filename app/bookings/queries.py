@@ -1,5 +1,6 @@
 """Looking at bookings: for their holders, and for attendants."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.bookings.entity import as_compared
 from app.bookings.models import Ending, Reservation, ReservationHistory, ReservationMove
 from app.bookings.records import HISTORY, RESERVATION, active, ended
-from app.payments.models import PaymentState
-from app.payments.records import PAYMENT
+from app.payments.models import PaymentState, RefundState
+from app.payments.records import PAYMENT, REFUND
+from app.payments.refunding import UNDONE
 from app.slots.models import Slot, SlotState, State
 
 _MOVE = ReservationMove.__table__  # type: ignore[attr-defined]
@@ -76,6 +78,7 @@ class Happened:
     source: str
     amount_minor: int | None
     currency: str | None
+    reservation: str
     moved_from: str | None = None
 
 
@@ -161,6 +164,7 @@ async def just_now(connection: AsyncConnection, lot_id: int, limit: int) -> list
                 table.c.source.label("source"),
                 (table.c.amount_minor if fee else null()).label("amount_minor"),
                 (table.c.currency if fee else null()).label("currency"),
+                table.c.id.label("reservation"),
             )
             .join_from(table, _SLOT, _SLOT.c.id == table.c.slot_id)
             .where(table.c.lot_id == lot_id, at.is_not(None), true() if when is None else when)
@@ -200,6 +204,7 @@ async def _moves(connection: AsyncConnection, lot_id: int, limit: int) -> list[H
             literal("attendant").label("source"),
             null().label("amount_minor"),
             null().label("currency"),
+            RESERVATION.c.id.label("reservation"),
             before.c.name.label("moved_from"),
         )
         .join_from(RESERVATION, _MOVE, _MOVE.c.reservation_id == RESERVATION.c.id)
@@ -227,13 +232,9 @@ async def owing(
 ) -> list[Owing]:
     """Bookings that ended since then and were not paid as a whole, of entities that hold what was typed.
 
-    The last first. What was paid and given back was somebody's decision: it is not asked for here again.
+    The last first. What was paid and given back was somebody's decision: it is not asked for here again, but
+    for what was taken by mistake.
     """
-    paid = (
-        select(func.coalesce(func.sum(PAYMENT.c.amount_minor), 0))
-        .where(PAYMENT.c.reservation_id == HISTORY.c.id, PAYMENT.c.state == PaymentState.PAID)
-        .scalar_subquery()
-    )
     like = f"%{_escaped(as_compared(typed, plate=True))}%"
     rows = await connection.execute(
         select(HISTORY.c.id, _SLOT.c.name, HISTORY.c.entity_given, HISTORY.c.ended_at)
@@ -241,7 +242,7 @@ async def owing(
         .where(
             HISTORY.c.lot_id == lot_id,
             HISTORY.c.ended_at >= since,
-            HISTORY.c.amount_minor > paid,
+            _is_owed(),
             or_(
                 HISTORY.c.entity.ilike(like, escape="\\"),
                 _squeezed(HISTORY.c.entity).ilike(like, escape="\\"),
@@ -251,6 +252,31 @@ async def owing(
         .limit(limit)
     )
     return [Owing(*row) for row in rows]
+
+
+async def owing_by_lot(
+    connection: AsyncConnection, lot_ids: Collection[int], since: datetime
+) -> dict[int, int]:
+    """How many bookings of each of these lots ended since then and were not paid; of lots with any."""
+    rows = await connection.execute(
+        select(HISTORY.c.lot_id, func.count())
+        .where(HISTORY.c.lot_id.in_(lot_ids), HISTORY.c.ended_at >= since, _is_owed())
+        .group_by(HISTORY.c.lot_id)
+    )
+    return dict(row.tuple() for row in rows)
+
+
+def _is_owed() -> Any:
+    """Whether a booking that ended cost more than was paid for it."""
+    payment, refund = PAYMENT.alias("paid"), REFUND.alias("undone")
+    is_its = (payment.c.reservation_id == HISTORY.c.id) & (payment.c.state == PaymentState.PAID)
+    paid = select(func.coalesce(func.sum(payment.c.amount_minor), 0)).where(is_its)
+    undone = (
+        select(func.coalesce(func.sum(refund.c.amount_minor), 0))
+        .join_from(refund, payment, payment.c.id == refund.c.payment_id)
+        .where(is_its, refund.c.reason == UNDONE, refund.c.state != RefundState.FAILED)
+    )
+    return HISTORY.c.amount_minor > paid.scalar_subquery() - undone.scalar_subquery()
 
 
 def _escaped(plain: str) -> str:

@@ -659,3 +659,11 @@ async def note_arrivals(connection: AsyncConnection, ids: Sequence[str], now: da
         billed_from = case((RESERVATION.c.start_at > now, now), else_=RESERVATION.c.start_at)
         arrived = {"arrived_at": now, "arrive_by": None, "start_at": billed_from}
         await connection.execute(update(RESERVATION).where(RESERVATION.c.id.in_(ids)).values(**arrived))
+
+
+async def take_back_arrival(
+    connection: AsyncConnection, reservation: str, start_at: datetime, arrive_by: datetime | None
+) -> None:
+    """The car of this booking is awaited again."""
+    awaited = {"arrived_at": None, "arrive_by": arrive_by, "start_at": start_at}
+    await connection.execute(update(RESERVATION).where(RESERVATION.c.id == reservation).values(**awaited))

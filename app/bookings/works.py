@@ -6,6 +6,7 @@ that somebody has stays theirs: it closes when it comes free. What opens goes fi
 
 from collections.abc import Sequence
 
+from app.audit import trail
 from app.bookings import problems, records
 from app.bookings.giving_back import GivenBack, give_back
 from app.bookings.jobs import Act, Again, Done, Following, LotWorking, Outcome, Working
@@ -13,6 +14,11 @@ from app.bookings.records import Lock, Move, SlotRow
 from app.bookings.results import Worked
 from app.bookings.round import Round
 from app.slots.models import State
+
+
+def lot_subject(lot_id: int) -> str:
+    """What the audit trail calls a lot: works on it are noted under this."""
+    return f"lot:{lot_id}"
 
 
 async def work(round_: Round, workings: Sequence[Working]) -> None:
@@ -23,6 +29,19 @@ async def work(round_: Round, workings: Sequence[Working]) -> None:
         if found is None:
             assert isinstance(slots, list)
             done = await (_close(round_, slots) if one.act is Act.CLOSE else _open(round_, slots))
+            if one.by and (done.at_once or done.later):
+                names = [slot.name for slot in slots]
+                await trail.note(
+                    round_.connection,
+                    one.by,
+                    one.act,
+                    lot_subject(slots[0].lot_id),
+                    round_.now,
+                    slots=names,
+                    at_once=done.at_once,
+                    later=done.later,
+                )
+                round_.wrote = True
             round_.keep_answer(one, {"at_once": done.at_once, "later": done.later})
             found = Done(done)
         round_.outcomes[one] = found
@@ -38,6 +57,9 @@ async def work_on_lots(round_: Round, workings: Sequence[LotWorking]) -> None:
         closed = one.act is Act.CLOSE
         if lot.closed is not closed:
             await records.close_lot(round_.connection, one.lot_id, closed)
+            if one.by:
+                subject = lot_subject(one.lot_id)
+                await trail.note(round_.connection, one.by, f"{one.act}-lot", subject, round_.now)
             round_.wrote = True
         round_.keep_answer(one, {})
         round_.outcomes[one] = Done(None)

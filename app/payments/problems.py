@@ -7,7 +7,7 @@ from app.core.languages import sentence
 from app.core.money import Money
 
 # Of these who pays is told what became of it: nothing of theirs was charged now.
-ABOUT_MONEY = ("being-paid", "already-paid", "nothing-due", "stale-quote")
+ABOUT_MONEY = ("being-paid", "already-paid", "nothing-due", "stale-quote", "too-late-to-undo")
 
 
 def not_a_quote() -> Problem:
@@ -155,4 +155,13 @@ def books_have_changed() -> Problem:
         "books-have-changed",
         sentence("Money was posted meanwhile"),
         sentence("Look at the sums as they are now, and count again."),
+    )
+
+
+def too_late_to_undo() -> Problem:
+    return Problem(
+        409,
+        "too-late-to-undo",
+        sentence("This payment can't be undone any more"),
+        sentence("Who took it can undo it for five minutes. An operator can give it back."),
     )

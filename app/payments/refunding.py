@@ -1,7 +1,7 @@
 """Giving back what was paid, whole or in part: written down first, then asked of the provider, once."""
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,6 +20,9 @@ log = structlog.get_logger()
 _NAMESPACE = uuid.UUID("b6a1f7c2-0f6d-5b8e-8d0a-3c1e5a7d9b42")
 LONGEST_REASON = 200
 SURPLUS = "It cost less in the end than was paid."
+UNDONE = "Taken by mistake."
+# So long whoever took money may say that they have not; later an operator gives it back.
+UNDO_WITHIN = timedelta(minutes=5)
 
 
 async def hand_back(cashier: Cashier, refund_id_: str, by: str) -> Refund:
@@ -72,6 +75,33 @@ async def give_back(
     if refund.state == RefundState.PENDING:
         return await ask(cashier, refund.id) or refund
     return refund
+
+
+async def undo(cashier: Cashier, payment_id: str, by: str) -> Refund:
+    """Whoever took money at the desk a moment ago has not, after all. Said again, it is said once.
+
+    Raises a Problem: 404 where there is no such payment, 409 where somebody else took it, it was too long
+    ago, nothing is left of it, or its booking is being paid for just now.
+    """
+    async with cashier.database.look() as connection:
+        now = await cashier.database.now(connection)
+        payment = await records.payment(connection, payment_id)
+        refunds = await records.refunds_of(connection, payment_id)
+    if payment is None:
+        raise problems.no_such_payment()
+    for before in refunds:
+        if (before.reason, before.by) == (UNDONE, by):
+            return before
+    if not may_undo(payment, by, now):
+        raise problems.too_late_to_undo()
+    left_minor = payment.amount_minor - payment.refunded_minor
+    return await give_back(cashier, payment_id, left_minor, UNDONE, by, number=len(refunds) + 1)
+
+
+def may_undo(payment: Payment, by: str, now: datetime) -> bool:
+    """Whether this is the attendant who took it, and it was just now."""
+    is_whole = payment.state == PaymentState.PAID and not payment.refunded_minor
+    return is_whole and payment.by == by != "" and now <= payment.created_at + UNDO_WITHIN
 
 
 async def give_back_surplus(cashier: Cashier, reservation: str) -> None:

@@ -32,6 +32,8 @@
     document.addEventListener('lotline:tick', ({ detail }) => {
       if (detail?.snapshot || detail?.changed?.length) soon();
     });
+    // Money changes no slot: what was done here is looked up whatever the feed says.
+    document.addEventListener('desk:done', soon);
     // What is late grows later while nothing else happens.
     setInterval(soon, CLOCK_MS);
     return () => { if (behind && !waits()) soon(); };
@@ -43,7 +45,7 @@
   justNow.addEventListener('pointerenter', (event) => { pointed = event.pointerType === 'mouse'; });
   justNow.addEventListener('pointerleave', () => { pointed = false; resume(); });
   justNow.addEventListener('focusout', () => setTimeout(resume));
-  for (const id of ['todo', 'arriving']) follow(document.getElementById(id), QUEUE_MS);
+  for (const id of ['todo', 'arriving', 'waiting', 'closed']) follow(document.getElementById(id), QUEUE_MS);
 
   // The slot: chosen on the map, or changed by someone else while it is looked at.
   const busy = () => panel.querySelector('details[open], form.htmx-request') || panel.querySelector('input:not([type=hidden]):focus, [aria-invalid]')
@@ -68,15 +70,19 @@
   });
 
   let shown = slot()?.dataset.slot ?? null;
-  const chosen = () => {
+  // What the swap of a panel leaves the focus with: never nothing, and after a search or an undo the slot itself.
+  const place = (source) => {
+    const away = source?.closest?.('#results, #just-now .undo');
+    if (away || document.activeElement === document.body) document.getElementById('slot-name')?.focus({ preventScroll: true });
+  };
+  const chosen = (source) => {
     const now = slot(), name = now?.dataset.slot ?? null;
     for (const task of document.querySelectorAll('.task')) {
       if (task.dataset.slot === name) task.setAttribute('aria-current', 'true'); else task.removeAttribute('aria-current');
     }
     const detail = now && { position: Number(now.dataset.selectedPosition), note: now.dataset.selectedNote };
     document.dispatchEvent(new CustomEvent(now ? 'lotline:chosen' : 'lotline:deselect', { detail }));
-    // The pressed button may be gone: the focus goes to the slot's name, not to nowhere.
-    if (document.activeElement === document.body) document.getElementById('slot-name')?.focus({ preventScroll: true });
+    place(source);
     if (name !== shown && innerWidth < 1000) panel.scrollIntoView({ block: 'start' });
     shown = name;
   };
@@ -104,9 +110,26 @@
     (at < 0 ? search : all[Math.min(at, all.length - 1)]).focus();
   });
 
+  // A list that is morphed may lose the row that has the focus: it goes to the first row then.
+  let held = null;
+  document.addEventListener('htmx:before:swap', ({ detail }) => {
+    const where = detail?.ctx?.target;
+    held = where && where !== panel && where.contains(document.activeElement) ? where : null;
+  });
+  const works = document.getElementById('works');
   document.addEventListener('htmx:after:swap', ({ target, detail }) => {
-    const where = detail?.ctx?.target ?? target;
-    if (where === panel) chosen();
+    const where = detail?.ctx?.target ?? target, source = detail?.ctx?.sourceElement;
+    if (where === panel) chosen(source);
+    if (source?.localName === 'form' && (where === panel || where === works)) document.dispatchEvent(new Event('desk:done'));
+    if (where === works) {
+      const asks = document.getElementById('works-no');
+      if (asks) asks.focus();
+      else if (source?.closest?.('#closed')) document.getElementById('works-first').focus();
+      else if (document.activeElement === document.body) document.getElementById('works-open').focus();
+    } else if (where === held && document.activeElement === document.body) {
+      (held.querySelector('a, button') ?? search).focus({ preventScroll: true });
+    }
+    held = null;
     if (where === results && entered && answered()) { entered = false; hits()[0]?.click(); }
     if (where?.id === 'todo') {
       document.querySelector(`.task[data-slot="${CSS.escape(shown ?? '')}"]`)?.setAttribute('aria-current', 'true');
@@ -140,6 +163,12 @@
     '?': () => { keys.showModal(); return true; },
     j: () => { step(1); return true; },
     k: () => { step(-1); return true; },
+    u: () => {
+      const undo = panel.querySelector('[data-undo]') ?? justNow.querySelector('[data-undo]');
+      undo?.focus();
+      undo?.click();
+      return Boolean(undo);
+    },
   };
   document.addEventListener('keydown', (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || keys.open) return;
