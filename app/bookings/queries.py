@@ -259,11 +259,11 @@ async def owing_by_lot(
 ) -> dict[int, int]:
     """How many bookings of each of these lots ended since then and were not paid; of lots with any."""
     rows = await connection.execute(
-        select(HISTORY.c.lot_id, func.count())
+        select(HISTORY.c.lot_id, func.count().label("unpaid"))
         .where(HISTORY.c.lot_id.in_(lot_ids), HISTORY.c.ended_at >= since, _is_owed())
         .group_by(HISTORY.c.lot_id)
     )
-    return dict(row.tuple() for row in rows)
+    return {row.lot_id: row.unpaid for row in rows}
 
 
 def _is_owed() -> Any:

@@ -21,19 +21,20 @@
   // Lists follow the feed: at most once in their interval, and the last change is never left out.
   const follow = (list, everyMs, waits = () => false) => {
     let last = 0, timer = 0, behind = false;
-    const fetchNow = () => {
+    const fetchNow = (anyway = false) => {
+      clearTimeout(timer);
       timer = 0;
-      behind = waits();
+      behind = !anyway && waits();
       if (behind) return;
       last = performance.now();
       htmx.ajax('GET', list.dataset.refresh, { target: list, swap: 'innerMorph', source: list }).catch(() => {});
     };
-    const soon = () => { timer ||= setTimeout(fetchNow, Math.max(0, last + everyMs - performance.now())); };
+    const soon = () => { timer ||= setTimeout(() => fetchNow(), Math.max(0, last + everyMs - performance.now())); };
     document.addEventListener('lotline:tick', ({ detail }) => {
       if (detail?.snapshot || detail?.changed?.length) soon();
     });
-    // Money changes no slot: what was done here is looked up whatever the feed says.
-    document.addEventListener('desk:done', soon);
+    // Money changes no slot: what was done here is looked up whatever the feed says, also by who still points at it.
+    document.addEventListener('desk:done', () => fetchNow(true));
     // What is late grows later while nothing else happens.
     setInterval(soon, CLOCK_MS);
     return () => { if (behind && !waits()) soon(); };
@@ -70,19 +71,21 @@
   });
 
   let shown = slot()?.dataset.slot ?? null;
-  // What the swap of a panel leaves the focus with: never nothing, and after a search or an undo the slot itself.
-  const place = (source) => {
-    const away = source?.closest?.('#results, #just-now .undo');
+  // What the swap of a panel leaves the focus with: never nothing; the slot itself after a search and after what
+  // was done, so that the next key is an action and no letter; a field that is wrong keeps it.
+  const acted = (ctx) => ctx?.request?.method === 'POST';
+  const place = (ctx) => {
+    const away = ctx?.sourceElement?.closest?.('#results') || acted(ctx) && !panel.querySelector('[autofocus]');
     if (away || document.activeElement === document.body) document.getElementById('slot-name')?.focus({ preventScroll: true });
   };
-  const chosen = (source) => {
+  const chosen = (ctx) => {
     const now = slot(), name = now?.dataset.slot ?? null;
     for (const task of document.querySelectorAll('.task')) {
       if (task.dataset.slot === name) task.setAttribute('aria-current', 'true'); else task.removeAttribute('aria-current');
     }
     const detail = now && { position: Number(now.dataset.selectedPosition), note: now.dataset.selectedNote };
     document.dispatchEvent(new CustomEvent(now ? 'lotline:chosen' : 'lotline:deselect', { detail }));
-    place(source);
+    place(ctx);
     if (name !== shown && innerWidth < 1000) panel.scrollIntoView({ block: 'start' });
     shown = name;
   };
@@ -118,13 +121,13 @@
   });
   const works = document.getElementById('works');
   document.addEventListener('htmx:after:swap', ({ target, detail }) => {
-    const where = detail?.ctx?.target ?? target, source = detail?.ctx?.sourceElement;
-    if (where === panel) chosen(source);
-    if (source?.localName === 'form' && (where === panel || where === works)) document.dispatchEvent(new Event('desk:done'));
+    const ctx = detail?.ctx, where = ctx?.target ?? target;
+    if (where === panel) chosen(ctx);
+    if (acted(ctx)) document.dispatchEvent(new Event('desk:done'));
     if (where === works) {
       const asks = document.getElementById('works-no');
       if (asks) asks.focus();
-      else if (source?.closest?.('#closed')) document.getElementById('works-first').focus();
+      else if (ctx?.sourceElement?.closest?.('#closed')) document.getElementById('works-first').focus();
       else if (document.activeElement === document.body) document.getElementById('works-open').focus();
     } else if (where === held && document.activeElement === document.body) {
       (held.querySelector('a, button') ?? search).focus({ preventScroll: true });

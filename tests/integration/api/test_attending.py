@@ -159,10 +159,25 @@ async def test_a_stretch_closes_and_says_how_many_close_later(attendant: AsyncCl
     for _ in range(2):
         answer = await attendant.post(WORKS, data=sent | {"act": "close some"}, headers=BY_HTMX)
         assert answer.status_code == 200
-        assert "1 closed. 1 will close when they are released." in answer.text
+        assert "1 closed. 1 will close when it is released." in answer.text
     assert await status_of(attendant, "s1") == "closed"
-    sent = await lot_form(attendant, "works-some") | {"area": "A", "act": "open some"}
-    assert "1 opened. 1 others do not" in (await attendant.post(WORKS, data=sent, headers=BY_HTMX)).text
+    sent = await lot_form(attendant, "works-some") | {"area": "A", "act": "open some", "sure": "yes"}
+    assert "1 opened. 1 other does not" in (await attendant.post(WORKS, data=sent, headers=BY_HTMX)).text
+
+
+async def test_a_whole_area_is_closed_only_by_who_says_so_twice(attendant: AsyncClient) -> None:
+    for script in (BY_HTMX, {}):
+        sent = await lot_form(attendant, "works-some") | {"area": "A", "act": "close some"}
+        asked = await attendant.post(WORKS, data=sent, headers=script)
+        assert asked.status_code == 200
+        assert "Close the whole of area A? These are 2 slots." in asked.text
+        assert await status_of(attendant, "s0") == "free"
+    sure = re.search(r'<form id="works-sure".*?</form>', asked.text, flags=re.DOTALL)
+    assert sure is not None
+    again = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', sure[0]))
+    done = await attendant.post(WORKS, data=again | {"act": "close some"}, headers=BY_HTMX)
+    assert "2 closed." in done.text
+    assert [await status_of(attendant, slot) for slot in ("s0", "s1")] == ["closed", "closed"]
 
 
 async def test_a_stretch_that_is_not_there_is_not_closed(attendant: AsyncClient) -> None:
