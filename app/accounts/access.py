@@ -16,6 +16,7 @@ from app.accounts.service import SignedIn
 from app.accounts.sessions import Sessions
 from app.core.errors import Problem
 from app.core.ids import read_signed_id
+from app.core.languages import sentence
 from app.core.parts import part
 from app.settings import DEFAULT_PORT, Settings
 
@@ -115,7 +116,12 @@ async def _refusal(request: Request, access: Access) -> Response | None:
     if access is Access.HOLDER:
         found = read_signed_id(part(request, SigningKey), request.path_params["token"])
         if found is None:
-            raise Problem(404, "no-such-booking", "This link leads to no booking", "Check that it is whole.")
+            raise Problem(
+                404,
+                "no-such-booking",
+                sentence("This link leads to no booking"),
+                sentence("Check that it is whole."),
+            )
         request.state.reservation = found
         return None
     if access is Access.PROGRAM and _is_open(part(request, Settings)) and _comes_from_here(request):
@@ -124,7 +130,9 @@ async def _refusal(request: Request, access: Access) -> Response | None:
     if person is None:
         return _sign_in_first(request, access)
     if not _may(person, access):
-        raise Problem(403, "not-allowed", "Your account may not do this", "Ask an operator.")
+        raise Problem(
+            403, "not-allowed", sentence("Your account may not do this"), sentence("Ask an operator.")
+        )
     request.state.account = person
     return None
 
@@ -159,7 +167,12 @@ def _comes_from_here(request: Request) -> bool:
 
 def _sign_in_first(request: Request, access: Access) -> Response:
     if access is Access.PROGRAM:
-        raise Problem(401, "not-signed-in", "Sign in first", "This surface is open on loopback only.")
+        raise Problem(
+            401,
+            "not-signed-in",
+            sentence("Sign in first"),
+            sentence("This surface is open on loopback only."),
+        )
     where = "/sign-in?next=" + quote(request.scope["path"] if request.method == "GET" else "/attendant")
     if request.headers.get("HX-Request") == "true":
         return Response(status_code=401, headers={"HX-Redirect": where})

@@ -15,6 +15,7 @@ from app.core import db
 from app.core.db import Database
 from app.core.errors import FieldError, InvalidInput, Problem
 from app.core.ids import digest, new_secret
+from app.core.languages import sentence
 
 SESSION_LIFE = timedelta(hours=12)
 LINK_LIFE = timedelta(hours=1)
@@ -104,7 +105,12 @@ async def use_link(database: Database, secret: str) -> str:
             )
         ).scalar_one_or_none()
         if account_id is None:
-            raise Problem(410, "link-used", "This sign-in link is used up", "It works once, for an hour.")
+            raise Problem(
+                410,
+                "link-used",
+                sentence("This sign-in link is used up"),
+                sentence("It works once, for an hour."),
+            )
         return await _open_session(database, connection, account_id)
 
 
@@ -119,7 +125,12 @@ async def sign_in(database: Database, name: str, password: str) -> str:
     stored = row.password_hash if row is not None and row.password_hash else _NOBODY
     fits = await asyncio.to_thread(_fits, stored, password)
     if row is None or stored is _NOBODY or not fits:
-        raise Problem(401, "not-signed-in", "Name and password do not fit", "Try again, or ask an operator.")
+        raise Problem(
+            401,
+            "not-signed-in",
+            sentence("Name and password do not fit"),
+            sentence("Try again, or ask an operator."),
+        )
     async with database.unit_of_work() as connection:
         return await _open_session(database, connection, row.id)
 

@@ -147,14 +147,12 @@ def _work(layout: Layout, one: desk_lists.Work, states: dict[str, bookings.SlotN
         what = say_in("what happened", "Closed") if one.at_once or not is_one else say("Closes when free")
     else:
         what = say_in("what happened", "Opened") if one.at_once or not is_one else say("Stays open")
-    where = say("the whole lot")
-    if not one.whole_lot:
-        count = len(one.slots)
-        where = say("{first} to {last}", first=one.slots[0], last=one.slots[-1]) if count > 1 else ""
-    detail = say("by {name}", name=one.who)
-    if where:
-        detail = say("{what}, by {name}", what=where, name=one.who)
-    slot = name or ("" if one.whole_lot else say_many("{count} slot", "{count} slots", len(one.slots)))
+    slot, detail = name, say("by {name}", name=one.who)
+    if one.whole_lot:
+        detail = say("the whole lot, by {name}", name=one.who)
+    elif not is_one:
+        slot = f"{one.slots[0]}–{one.slots[-1]}"
+        detail = say_many("{count} slot, by {name}", "{count} slots, by {name}", len(one.slots), name=one.who)
     undo, state = None, states.get(name) if url else None
     if closes and state is not None and (state.state is State.CLOSED or state.closing):
         action = "open" if state.state is State.CLOSED else "keep-open"

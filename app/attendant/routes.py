@@ -17,7 +17,7 @@ from app.bookings.forms import form_key
 from app.bookings.paths import lot_in_path, slot_in_path
 from app.core.errors import Problem
 from app.core.forms import read_form
-from app.core.languages import say, told
+from app.core.languages import say, sentence, told
 from app.core.parts import part
 from app.core.templating import page, wants_fragment
 from app.payments.paying import Cashier
@@ -76,7 +76,9 @@ async def act(request: Request) -> Response:
     action = request.path_params["action"]
     work = ACTS.get(action)
     if work is None:
-        raise Problem(404, "unknown-action", "There is no such action", "Go back to the slot.")
+        raise Problem(
+            404, "unknown-action", sentence("There is no such action"), sentence("Go back to the slot.")
+        )
     sent = await read_form(request)
     try:
         key = form_key(sent, f"{chosen.identifier} {action}")

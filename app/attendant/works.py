@@ -13,7 +13,7 @@ from app.bookings.jobs import Act
 from app.bookings.paths import lot_in_path
 from app.core.errors import Problem
 from app.core.forms import read_form
-from app.core.languages import say, say_many
+from app.core.languages import say, say_many, sentence
 from app.core.parts import part
 from app.core.templating import page, wants_fragment
 from app.slots.importers.values import in_natural_order
@@ -50,7 +50,9 @@ async def work(request: Request) -> Response:
 async def _work(desk: Desk, layout: Layout, sent: dict[str, str], by: str) -> str:
     act, _, what = sent.get("act", "").partition(" ")
     if act not in list(Act):
-        raise Problem(422, "unknown-action", "There is no such action", "Go back to the desk.")
+        raise Problem(
+            422, "unknown-action", sentence("There is no such action"), sentence("Go back to the desk.")
+        )
     key = form_key(sent, f"{layout.lot.code} {sent['act']}")
     closes = act == Act.CLOSE
     if what == "lot":
