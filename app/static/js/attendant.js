@@ -128,7 +128,7 @@
       const asks = document.getElementById('works-no');
       if (asks) asks.focus();
       else if (ctx?.sourceElement?.closest?.('#closed')) document.getElementById('works-first').focus();
-      else if (document.activeElement === document.body) document.getElementById('works-open').focus();
+      else if (!works.querySelector('[autofocus]')) document.getElementById('works-open').focus();
     } else if (where === held && document.activeElement === document.body) {
       (held.querySelector('a, button') ?? search).focus({ preventScroll: true });
     }

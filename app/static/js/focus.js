@@ -18,5 +18,9 @@
     if (document.activeElement !== same) part?.focus({ preventScroll: true });
     document.activeElement.scrollIntoView({ block: 'nearest' });
   };
-  document.addEventListener('htmx:after:swap', () => setTimeout(restore));
+  // While a request is under way its button is disabled and has no focus: what comes in the background meanwhile
+  // is not what was waited for.
+  document.addEventListener('htmx:after:swap', ({ target }) => {
+    if (!target.closest?.('[data-background]')) setTimeout(restore);
+  });
 })();
