@@ -11,6 +11,7 @@ WITHOUT_ACCESS = {"static"}
 BY_PREFIX = {
     "/parking": Access.PROGRAM,
     "/metrics": Access.PROGRAM,
+    "/tour": Access.PROGRAM,
     "/attendant": Access.ATTENDANT,
     "/ws/attendant": Access.ATTENDANT,
     "/operator": Access.OPERATOR,
