@@ -38,7 +38,8 @@ STAFF = (("desk", "light"), ("desk", "dark"), ("phone", "light"))
 ON_THE_WALL = (("wall", "dark"),)
 ALL = tuple((size, theme) for size in SIZES for theme in ("light", "dark"))
 CROWD_PER_MIN = 6000
-CROWD_S = 4.0
+LEFT_FREE = 140
+CROWDED_WITHIN_S = 60.0
 FEED_PAGES = (("lot", "/lots/riverside", DRIVER), ("desk", "/attendant/lots/riverside", STAFF))
 # A browser writes WebP a third the size of its own PNG, with nothing to install.
 TO_WEBP = """async (png) => {
@@ -165,11 +166,15 @@ async def take_feed_states(camera: Camera, browser: Browser, lotline: Installati
             await camera.take(page, f"{name}-feed-back", size, theme)
 
 
-async def crowd(lotline: Installation) -> None:
+async def crowd(lotline: Installation, rest: Rest) -> None:
     """Lets made-up drivers fill the lot, so that the pictures show one in use."""
     drivers = lotline.start("app.cli", "simulate", "--rate", str(CROWD_PER_MIN))
-    await asyncio.sleep(CROWD_S)
-    end(drivers)
+    try:
+        async with asyncio.timeout(CROWDED_WITHIN_S):
+            while len(await rest.slots(status="free")) > LEFT_FREE:  # noqa: ASYNC110
+                await asyncio.sleep(0.5)
+    finally:
+        end(drivers)
 
 
 async def take_all(
@@ -180,8 +185,9 @@ async def take_all(
         browser = await playwright.chromium.launch(executable_path=EXECUTABLE, args=FLAGS)
         client = await playwright.request.new_context(base_url=lotline.base)
         camera = Camera(await browser.new_page(), folder, words, everything)
-        await crowd(lotline)
-        tour = await prepare_tour(Visitors(browser, lotline.base), Rest(client), lotline)
+        rest = Rest(client)
+        await crowd(lotline, rest)
+        tour = await prepare_tour(Visitors(browser, lotline.base), rest, lotline)
         await take_places(camera, browser, lotline.base, tour)
         await take_feed_states(camera, browser, lotline, tour)
         await client.dispose()

@@ -75,11 +75,11 @@ async def test_a_driver_books_extends_pays_and_leaves_in_german_on_the_smallest_
     await is_german(page)
     await page.click("#extend-button")
     await expect(page.locator(".booking-end")).to_contain_text("Gebucht bis")
-    await page.check("[name=means][value=sandbox-decline]")
+    await page.select_option("[name=means]", "sandbox-decline")
     await page.click("#pay-stay")
     await expect(page.locator(".banner-problem")).to_contain_text("Die Karte wurde abgelehnt.")
     await expect(page.locator(".payments-list")).to_contain_text("abgelehnt: Die Karte wurde abgelehnt")
-    await page.check("[name=means][value=sandbox-success]")
+    await page.select_option("[name=means]", "sandbox-success")
     await page.click("#pay-stay")
     await expect(page.locator("#leave-title")).to_contain_text("Bezahlt bis")
     assert await violations(page, ALL_RULES) == []

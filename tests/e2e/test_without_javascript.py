@@ -47,7 +47,7 @@ async def test_without_javascript_a_driver_finds_a_slot_books_arrives_extends_pa
     await page.click("#extend > summary")
     await page.locator(".extension", has_text="1 h").click()
     await page.click("#extend-button")
-    await page.check("[name=means][value=sandbox-success]")
+    await page.select_option("[name=means]", "sandbox-success")
     await page.click("#pay-stay")
     await expect(page.locator("#leave-title")).to_contain_text("Paid until")
     # What is paid ends in calm words, with one button: nothing asks whether it is meant.
