@@ -19,6 +19,7 @@ from app.core.parts import Parts
 from app.core.redis import Store, connect
 from app.core.signing import Secrets
 from app.core.templating import environment
+from app.display.presence import Displays
 from app.live.hub import Hub
 from app.payments.journal import FOLDER, Journal
 from app.payments.paying import Cashier
@@ -68,6 +69,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
             desk.database.pulse.running(),
             Hub(source, redis).running() as hub,
             Memory(desk.database, desk.layouts, hub).kept() as memory,
+            Displays(desk.database).running() as displays,
         ):
             for provider in cashier.providers.values():
                 providers.push_async_callback(provider.aclose)
@@ -83,6 +85,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
                 Prices(desk.database),
                 cashier,
                 Sessions(desk.database),
+                displays,
                 SigningKey(desk.signing_key),
                 LotMaps(environment()),
             )

@@ -26,7 +26,9 @@ from app.core.languages import Languages, sentence
 from app.core.parts import part
 from app.core.templating import STATIC
 from app.core.web import Assets, Doorway, problem_response, wants_html
+from app.display import pairing_routes as pairing
 from app.display import routes as display
+from app.display.presence import count_displays
 from app.driver import offline, tour
 from app.driver import payment_routes as payments
 from app.driver import routes as driver
@@ -120,13 +122,21 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/operator/closing", money.closing, OPERATOR),
         GuardedRoute("/operator/closing", money.close, OPERATOR, ["POST"]),
         GuardedRoute("/operator/closing.csv", money.closing_csv, OPERATOR),
+        GuardedRoute("/operator/displays", pairing.displays, OPERATOR),
+        GuardedRoute("/operator/displays", pairing.pair, OPERATOR, ["POST"]),
+        GuardedRoute("/operator/displays/seen", pairing.seen, OPERATOR),
+        GuardedRoute("/operator/displays/{display}", pairing.change, OPERATOR, ["POST"]),
+        GuardedRoute("/operator/displays/{display}/revoke", pairing.revoke, OPERATOR, ["POST"]),
         # Developers
         GuardedRoute("/styleguide", styleguide, PUBLIC),
-        # Walls
+        # Walls: a screen that is paired, and a preview of each lot's for everybody
+        GuardedRoute("/display", display.screen, PUBLIC),
+        GuardedRoute("/display/code", display.code, PUBLIC, ["POST"]),
         GuardedRoute("/display/{lot}", display.wall, PUBLIC),
         # The live feed
         GuardedSocket("/ws/lots", driver.list_feed, PUBLIC),
         GuardedSocket("/ws/lots/{lot}", driver.lot_feed, PUBLIC),
+        GuardedSocket("/ws/display", display.screen_feed, PUBLIC),
         GuardedSocket("/ws/display/{lot}", display.feed, PUBLIC),
         # Operation
         GuardedRoute("/healthz", health.alive, PUBLIC),
@@ -155,6 +165,7 @@ async def prometheus(request: Request) -> Response:
         database = part(request, Database)
         async with database.look() as connection:
             metrics.OUTBOX_LAG.set(await outbox_lag_s(database, connection))
+        await count_displays(database)
     return Response(generate_latest(metrics.REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
 

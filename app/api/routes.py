@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +22,7 @@ from app.bookings.results import Released
 from app.bookings.stay import arrive, extend
 from app.bookings.unreserve import unreserve
 from app.core import metrics
+from app.core.clock import steady_s
 from app.core.db import Database, SqlAway
 from app.core.errors import FieldError, InvalidInput, Problem
 from app.core.forms import fit_text, read_json_object, validated
@@ -94,7 +94,7 @@ async def get_parking(request: Request) -> Response:
         held = await part(request, Memory).page(wanted, query.start, query.limit, cursor)
         metrics.FROM_MEMORY.labels("parking").inc()
         body = answers.slot_list(held.page, given, query.start, query.limit)
-        age_s = max(0, int(time.time() - held.as_of))
+        age_s = max(0, int(steady_s() - held.as_of))
         return JSONResponse(body | answers.from_memory(held), headers={"Age": str(age_s)})
     return JSONResponse(answers.slot_list(page, given, query.start, query.limit))
 

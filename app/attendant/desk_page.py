@@ -17,6 +17,7 @@ from app.attendant.slot_views import SlotPanel
 from app.bookings import queries as bookings
 from app.bookings.desk import Desk
 from app.core import words
+from app.core.clock import steady_s
 from app.core.db import SqlAway
 from app.core.ids import new_id
 from app.core.parts import part
@@ -49,7 +50,7 @@ async def home(request: Request) -> views.HomePage:
     for lot in found:
         picture = await part(request, Hub).picture(lot.id or 0)
         counts = count(picture) if picture else None
-        age_s = picture.age_s(time.time()) if picture else None
+        age_s = picture.age_s(steady_s()) if picture else None
         if age_s is not None:
             ages.append(age_s)
         rows.append(
@@ -108,7 +109,7 @@ async def lot_page(
         just_now=await _known(just_now(request, layout)),
         slot=panel,
         works=works_ or works(layout),
-        age_s=picture.age_s(time.time()) if picture else None,
+        age_s=picture.age_s(steady_s()) if picture else None,
         stylesheets=("css/map.css",),
         scripts=("js/map.js",),
     )

@@ -33,9 +33,11 @@ async def note(
     await connection.execute(insert(_ENTRY).values(**values))
 
 
-async def count(connection: AsyncConnection, act: str, subject: str) -> int:
-    """How often this was noted of a subject."""
+async def count(connection: AsyncConnection, act: str, subject: str, since: datetime | None = None) -> int:
+    """How often this was noted of a subject, in all or since an instant."""
     asked = select(func.count()).where(_ENTRY.c.subject == subject, _ENTRY.c.act == act)
+    if since is not None:
+        asked = asked.where(_ENTRY.c.at > since)
     return (await connection.execute(asked)).scalar_one()
 
 

@@ -17,7 +17,11 @@ from app.slots.memory import Memory
 
 async def lot_in_path(request: Request) -> Layout:
     """The lot ``{lot}``. A Problem (404, 503) where there is none."""
-    code = request.path_params["lot"]
+    return await lot_called(request, request.path_params["lot"])
+
+
+async def lot_called(request: Request, code: str) -> Layout:
+    """The lot with this code. A Problem (404, 503) where there is none."""
     layout: Layout | None = await run_again_on_conflict(lambda: part(request, Memory).layout(code))
     if layout is None:
         raise problems.no_such_lot(code)

@@ -109,6 +109,12 @@ SCRUB_FINDINGS = Counter(
     "lotline_scrub_findings_total", "Places where Redis was not true to SQL", ["kind"], registry=REGISTRY
 )
 VIEWERS = Gauge("lotline_viewers", "Open live connections", ["projection"], registry=REGISTRY)
+DISPLAYS = Gauge(
+    "lotline_displays",
+    "Paired displays, by whether they are connected",
+    ["state"],
+    registry=REGISTRY,
+)
 FRAMES = Counter("lotline_frames_total", "Frames sent to viewers", ["kind"], registry=REGISTRY)
 RESYNCS = Counter("lotline_resyncs_total", "Fresh snapshots taken", ["reason"], registry=REGISTRY)
 PAYMENTS = Counter(

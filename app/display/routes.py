@@ -1,53 +1,83 @@
-"""The wall's addresses."""
+"""The wall's addresses: a preview of each lot's for everybody, and the screens that are paired."""
 
-import time
-from datetime import UTC, datetime
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from math import ceil
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from app.bookings.paths import lot_in_path, lot_of_socket
-from app.core.db import SqlAway
+from app.accounts.access import cookie_name
+from app.accounts.addresses import address_digest
+from app.bookings.paths import lot_called, lot_in_path, lot_of_socket
+from app.core.clock import steady_s
+from app.core.db import Database, SqlAway
+from app.core.errors import Problem
+from app.core.ids import digest, new_secret
+from app.core.languages import language, speaking
 from app.core.parts import part
-from app.core.templating import page, render
+from app.core.templating import page
+from app.core.web import origin_of
 from app.core.words import clock
-from app.display.views import (
-    Arrow,
-    WallCells,
-    WallExtra,
-    WallFigure,
-    WallPremium,
-    WallView,
-    arrange,
-    arrow_towards,
-)
+from app.display import pairing
+from app.display.cells import WallProjection, cells, premium_lines
+from app.display.pairing import Screen
+from app.display.presence import CHANGED, Displays
+from app.display.views import CodeView, WallView
 from app.live.hub import Hub
-from app.live.picture import Picture
-from app.live.sockets import serve
-from app.payments.prices import Prices
+from app.live.sockets import TRY_AGAIN_LATER, serve
 from app.slots.layout import Layout
-from app.slots.projections import Counts, count
+from app.slots.projections import count
+
+COOKIE = "lotline_display"
+# The longest that browsers keep one; every visit begins it anew.
+COOKIE_LIFE = timedelta(days=400)
+LONGEST_SECRET = 64
 
 
 async def wall(request: Request) -> Response:
     """``GET /display/{lot}``: free spaces by area, readable from fifteen metres."""
     layout = await lot_in_path(request)
-    picture = await part(request, Hub).picture(layout.lot_id)
-    layout = layout if picture is None else picture.layout
-    view = WallView(
-        lot_code=layout.lot.code,
-        lot_name=layout.lot.name,
-        time_zone=layout.lot.time_zone,
-        clock=clock(datetime.now(UTC), layout.lot.time_zone),
-        feed_url=f"/ws/display/{layout.lot.code}",
-        layout_version=layout.lot.layout_version,
-        age_s=None if picture is None else picture.age_s(time.time()),
-        cells=cells(
-            layout, None if picture is None else count(picture), await premium_lines(request, layout.lot_id)
-        ),
-    )
-    return page("display/wall.html", view)
+    return await _wall(request, layout, f"/ws/display/{layout.lot.code}")
+
+
+async def screen(request: Request) -> Response:
+    """``GET /display``: the wall of the lot with which this screen is paired, else a code to pair it by."""
+    secret = _secret(request)
+    try:
+        shows = await part(request, Displays).of(secret) if secret else None
+        if shows is None:
+            return page("display/pairing.html", CodeView())
+        with _speaking(shows):
+            layout = await lot_called(request, shows.lot_code)
+            response = await _wall(request, layout, "/ws/display")
+    except SqlAway:
+        # The page asks again by itself, and becomes the wall as soon as somebody can say which.
+        return page("display/pairing.html", CodeView(), 503)
+    except Problem as problem:
+        if problem.status != 503:
+            raise
+        return page("display/pairing.html", CodeView(), 503)
+    _remember(request, response, secret)
+    return response
+
+
+async def code(request: Request) -> Response:
+    """``POST /display/code``: the code of this screen, for its page, which asks every two seconds."""
+    secret = _secret(request) or new_secret()
+    if await part(request, Displays).of(secret) is not None:
+        return Response(status_code=204, headers={"HX-Refresh": "true"})
+    try:
+        found = await pairing.code_of(part(request, Database), digest(secret), address_digest(request))
+        left_min = max(1, ceil(found.left.total_seconds() / 60))
+        view = CodeView(found.shown, left_min, f"{origin_of(request)}/operator/displays")
+    except Problem as problem:
+        view = CodeView(problem=problem.title, advice=problem.detail)
+    response = page("display/_code.html", view)
+    _remember(request, response, secret)
+    return response
 
 
 async def feed(socket: WebSocket) -> None:
@@ -59,60 +89,60 @@ async def feed(socket: WebSocket) -> None:
     await serve(socket, part(socket, Hub), [lot_id], projection)
 
 
-class WallProjection:
-    """A lot as a wall shows it."""
-
-    name = "wall"
-    with_states = False
-
-    def __init__(self, premium_lines: tuple[str, ...] = ()) -> None:
-        self._premium_lines = premium_lines
-
-    def content(self, picture: Picture, changed: set[int] | None) -> str:
-        drawn = render("display/_cells.html", view=cells(picture.layout, count(picture), self._premium_lines))
-        return f'<div hx-swap-oob="innerHTML:#cells">{drawn}</div>'
-
-
-async def premium_lines(connection: HTTPConnection, lot_id: int) -> tuple[str, ...]:
-    """What stands under the word Premium: its price, where it is known."""
+async def screen_feed(socket: WebSocket) -> None:
+    """``/ws/display``: the cells of the lot with which this screen is paired, until that changes."""
+    displays, secret = part(socket, Displays), _secret(socket)
     try:
-        price = await part(connection, Prices).of_lot(lot_id, datetime.now(UTC), premium=True)
+        shows = await displays.of(secret) if secret else None
     except SqlAway:
-        return ()
-    if price is None:
-        return ()
-    return (f"{price.per_hour.text()} an hour" if price.kind == "time" else price.text,)
+        await socket.close(TRY_AGAIN_LATER)
+        return
+    if shows is None:
+        # Accepted first: of a handshake that is refused a page is not told why.
+        await socket.accept()
+        await socket.close(CHANGED)
+        return
+    with _speaking(shows), displays.connected(shows) as ends:
+        projection = WallProjection(await premium_lines(socket, shows.lot_id))
+        await serve(socket, part(socket, Hub), [shows.lot_id], projection, ends)
 
 
-def cells(layout: Layout, counts: Counts | None, lines: tuple[str, ...] = ()) -> WallCells:
-    """The figures of a lot; without counts every one is unknown. ``lines`` stand under the word Premium."""
-    figures = [
-        WallFigure(area.code, None if counts is None else counts.areas[area.code], _arrow(layout, area.code))
-        for area in layout.areas
-        if area.code in layout.middles
-    ]
-    premium = None
-    if "premium" in layout.offers:
-        free = None if counts is None else counts.premium
-        premium = WallPremium(WallFigure("premium", free, _arrow(layout, "premium")), lines)
-    extras = []
-    if "accessible" in layout.offers:
-        extras.append(WallExtra("accessible", None if counts is None else counts.accessible))
-    if "charging" in layout.offers:
-        extras.append(WallExtra("charging", None if counts is None else counts.charging))
-    return arrange(
-        figures,
-        premium=premium,
-        extras=extras,
-        now_s=time.time(),
-        whole_free=None if counts is None else counts.standard,
-        closed=layout.lot.closed,
+async def _wall(request: Request, layout: Layout, feed_url: str) -> Response:
+    picture = await part(request, Hub).picture(layout.lot_id)
+    layout = layout if picture is None else picture.layout
+    counts = None if picture is None else count(picture)
+    view = WallView(
+        lot_code=layout.lot.code,
+        lot_name=layout.lot.name,
+        time_zone=layout.lot.time_zone,
+        clock=clock(datetime.now(UTC), layout.lot.time_zone),
+        feed_url=feed_url,
+        layout_version=layout.lot.layout_version,
+        age_s=None if picture is None else picture.age_s(steady_s()),
+        cells=cells(layout, counts, await premium_lines(request, layout.lot_id)),
     )
+    return page("display/wall.html", view)
 
 
-def _arrow(layout: Layout, group: str) -> Arrow | None:
-    """From the gate towards an area's slots, or towards the premium ones."""
-    lot, there = layout.lot, layout.middles.get(group)
-    if lot.gate_x is None or lot.gate_y is None or lot.gate_heading_deg is None or there is None:
-        return None
-    return arrow_towards((lot.gate_x, lot.gate_y), lot.gate_heading_deg, there)
+@contextlib.contextmanager
+def _speaking(shows: Screen) -> Iterator[None]:
+    """The language of the pairing, else the browser's."""
+    with speaking(shows.language or language()):
+        yield
+
+
+def _secret(connection: HTTPConnection) -> str:
+    secret = connection.cookies.get(cookie_name(connection, COOKIE), "")
+    return secret if 32 <= len(secret) <= LONGEST_SECRET else ""
+
+
+def _remember(request: Request, response: Response, secret: str) -> None:
+    """Leaves the secret with the screen, where no script reads it."""
+    response.set_cookie(
+        cookie_name(request, COOKIE),
+        secret,
+        max_age=int(COOKIE_LIFE.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )

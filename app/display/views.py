@@ -7,8 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from app.core.languages import say
+
 Arrow = Literal["up", "up-right", "right", "down-right", "down", "down-left", "left", "up-left"]
 Glyph = Literal["accessible", "charging"]
+FigureState = Literal["free", "full", "closed", "unknown"]
+PREMIUM = "premium"
+"""The code of the figure in the yellow column."""
 
 FIGURES = 5
 """Figures that a screen carries so that each stays readable at fifteen metres."""
@@ -16,16 +21,20 @@ FOOT = 4
 """Areas that the foot carries in small beside the accessible and charging counts."""
 
 ARROWS: tuple[Arrow, ...] = ("up", "up-right", "right", "down-right", "down", "down-left", "left", "up-left")
-WAYS: dict[Arrow, str] = {
-    "up": "straight ahead",
-    "up-right": "ahead on the right",
-    "right": "to the right",
-    "down-right": "behind on the right",
-    "down": "behind",
-    "down-left": "behind on the left",
-    "left": "to the left",
-    "up-left": "ahead on the left",
-}
+
+
+def way_words(arrow: Arrow) -> str:
+    """An arrow in words."""
+    return {
+        "up": say("straight ahead"),
+        "up-right": say("ahead on the right"),
+        "right": say("to the right"),
+        "down-right": say("behind on the right"),
+        "down": say("behind"),
+        "down-left": say("behind on the left"),
+        "left": say("to the left"),
+        "up-left": say("ahead on the left"),
+    }[arrow]
 
 
 def arrow_towards(gate: tuple[float, float], heading_deg: float, point: tuple[float, float]) -> Arrow | None:
@@ -51,23 +60,38 @@ class WallFigure:
     closed: bool = False
 
     @property
+    def state(self) -> FigureState:
+        """What the stylesheet goes by."""
+        if self.closed:
+            return "closed"
+        if self.free is None:
+            return "unknown"
+        return "free" if self.free else "full"
+
+    @property
     def word(self) -> str:
         """FULL or CLOSED where a figure would mislead, else empty."""
-        if self.closed:
-            return "CLOSED"
-        return "FULL" if self.free == 0 else ""
+        return {"closed": say("CLOSED"), "full": say("FULL")}.get(self.state, "")
 
     @property
     def spoken(self) -> str:
-        """The figure as a sentence's end, for those who hear it."""
-        if self.free is None and not self.closed:
-            return "not known"
-        return self.word.lower() or f"{self.free} free"
+        """The figure with the way to it, for those who hear it."""
+        name = say("Area {area}", area=self.code) if self.code else say("All areas")
+        name = say("Premium") if self.code == PREMIUM else name
+        if self.way:
+            return say("{name}: {free}, {way}.", name=name, free=self._free, way=self.way)
+        return say("{name}: {free}.", name=name, free=self._free)
+
+    @property
+    def _free(self) -> str:
+        if self.state == "free":
+            return say("{count} free", count=self.free)
+        return {"closed": say("closed"), "full": say("full")}.get(self.state, say("not known"))
 
     @property
     def way(self) -> str:
         """The arrow in words; empty without one."""
-        return WAYS[self.arrow] if self.arrow else ""
+        return way_words(self.arrow) if self.arrow else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +111,7 @@ class WallExtra:
 
     @property
     def label(self) -> str:
-        return "Accessible" if self.glyph == "accessible" else "Charging"
+        return say("Accessible") if self.glyph == "accessible" else say("Charging")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +146,22 @@ class WallView:
     age_s: int | None
     cells: WallCells
 
+    @property
+    def words(self) -> dict[str, str]:
+        """What the wall's script says; it puts an age and a time in."""
+        return {
+            "live": say("Live. This picture is {age} old.", age="{age}"),
+            "stale": say("No update for {age}", age="{age}"),
+            "stale_unknown": say("The age of these counts is not known"),
+            "connecting": say("Connecting. This picture is {age} old.", age="{age}"),
+            "connecting_unknown": say("Connecting. The age of these counts is not known."),
+            "lost": say("Last picture {time}, {age} ago. Connecting again.", time="{time}", age="{age}"),
+            "lost_unknown": say("No picture yet. Connecting again."),
+            "seconds": say("{count} s", count="{count}"),
+            "minutes": say("{count} min", count="{count}"),
+            "hours": say("{count} h", count="{count}"),
+        }
+
 
 def arrange(
     areas: Sequence[WallFigure],
@@ -140,7 +180,7 @@ def arrange(
     ordered = sorted(areas, key=lambda area: (len(area.code), area.code))
     if closed:
         ordered = [WallFigure(area.code, None, area.arrow, closed=True) for area in ordered]
-        premium = premium and WallPremium(WallFigure("premium", None, closed=True), premium.lines)
+        premium = premium and WallPremium(WallFigure(PREMIUM, None, closed=True), premium.lines)
     room = FIGURES - (premium is not None)
     merged = len(ordered) > room + FOOT or (not ordered and premium is None)
     whole = WallFigure("", whole_free if ordered and not closed else None, closed=closed)
@@ -152,3 +192,17 @@ def arrange(
         now_s=now_s,
         merged=merged,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class CodeView:
+    """`display/_code.html`: what a screen that is not paired shows. ``code`` is as one reads it out.
+
+    Without a code ``problem`` says why, and ``advice`` what to do about it.
+    """
+
+    code: str = ""
+    left_min: int = 0
+    address: str = ""
+    problem: str = ""
+    advice: str = ""

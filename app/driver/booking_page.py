@@ -1,7 +1,6 @@
 """A booking's page: what its holder sees while it runs, and after."""
 
 import io
-import time
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
@@ -17,6 +16,7 @@ from app.bookings.models import Ending, Reservation, ReservationHistory
 from app.bookings.queries import Booking, booking
 from app.bookings.stays import billed_to
 from app.core import words
+from app.core.clock import steady_s
 from app.core.errors import Problem
 from app.core.ids import new_id, short_code
 from app.core.languages import say, say_in, sentence
@@ -110,7 +110,7 @@ async def booking_page(
         if facts.until
         else "",
         feed_url=f"/ws/lots/{lot.code}" if running else "",
-        age_s=picture.age_s(time.time()) if picture else None,
+        age_s=picture.age_s(steady_s()) if picture else None,
     )
 
 

@@ -1,6 +1,5 @@
 """A lot's page: its map, its list, its legend, and the panel beside them."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from starlette.requests import Request
 from app.bookings import problems
 from app.bookings.desk import Desk
 from app.bookings.queries import booking
+from app.core.clock import steady_s
 from app.core.db import SqlAway
 from app.core.errors import Unavailable
 from app.core.languages import say, say_many, sentence
@@ -67,7 +67,7 @@ async def lot_page(request: Request, layout: Layout, shown: Panel | None = None)
         panel=shown,
         free_list=_free_list(layout, picture, counts, shown),
         any_free=counts.free > 0,
-        age_s=picture.age_s(time.time()),
+        age_s=picture.age_s(steady_s()),
     )
 
 

@@ -1,13 +1,13 @@
 """The lots as a driver chooses among them."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
 from starlette.requests import HTTPConnection
 
+from app.core.clock import steady_s
 from app.core.db import Database, SqlAway
 from app.core.languages import say
 from app.core.parts import part
@@ -42,7 +42,7 @@ async def lot_list(request: HTTPConnection, search: str, chosen: str = "") -> Lo
         )
         for lot, picture in zip(found, pictures, strict=True)
     ]
-    ages = [age_s for one in pictures if one is not None and (age_s := one.age_s(time.time())) is not None]
+    ages = [age_s for one in pictures if one is not None and (age_s := one.age_s(steady_s())) is not None]
     asked = {name: value for name, value in (("q", search), ("chosen", chosen)) if value}
     return LotList(
         rows=tuple(rows),

@@ -1,15 +1,12 @@
 """Who a driver without an account is: a secret of the browser, and the address that it comes from."""
 
-import hmac
-import ipaddress
-
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.accounts.access import SigningKey, cookie_name
+from app.accounts.access import cookie_name
+from app.accounts.addresses import address_digest
 from app.bookings.hold import Visitor
 from app.core.ids import digest, new_secret
-from app.core.parts import part
 
 COOKIE = "lotline_browser"
 LIFE_S = 30 * 24 * 3600
@@ -25,7 +22,7 @@ def known_browser(request: Request) -> str | None:
 def visitor(request: Request) -> tuple[Visitor, str]:
     """Who asks, with the secret to :func:`remember`; a new one where the browser has none."""
     secret = _secret(request) or new_secret()
-    return Visitor(digest(secret), _address(request)), secret
+    return Visitor(digest(secret), address_digest(request)), secret
 
 
 def remember(request: Request, response: Response, secret: str) -> None:
@@ -43,21 +40,3 @@ def remember(request: Request, response: Response, secret: str) -> None:
 def _secret(request: Request) -> str:
     secret = request.cookies.get(cookie_name(request, COOKIE), "")
     return secret if 32 <= len(secret) <= LONGEST_SECRET else ""
-
-
-def _address(request: Request) -> str:
-    """A digest of the address: nobody can tell from it where somebody is.
-
-    Of an IPv6 address the network: one machine has as many of them as it likes.
-    """
-    host = request.client.host if request.client else ""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        shown = host
-    else:
-        shown = str(address)
-        if isinstance(address, ipaddress.IPv6Address):
-            mapped = address.ipv4_mapped
-            shown = str(mapped or ipaddress.ip_network((address, 64), strict=False))
-    return hmac.digest(part(request, SigningKey), b"address" + shown.encode(), "sha256").hex()

@@ -7,6 +7,7 @@ from collections import deque
 from typing import Any
 
 from app.core import metrics
+from app.core.clock import steady_s
 from app.core.languages import language, speaking
 from app.live.picture import Picture, Projection
 
@@ -99,7 +100,7 @@ class Feed:
             "lot": picture.lot_id,
             "seq": picture.mark,
             "layout": picture.layout_version,
-            "now": round(time.time(), 3),
+            "now": round(steady_s(), 3),
         }
         if picture.as_of is not None:
             head["as_of"] = round(picture.as_of, 3)

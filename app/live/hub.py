@@ -18,6 +18,7 @@ import structlog
 from redis.asyncio import Redis
 
 from app.core import metrics
+from app.core.clock import steady_s
 from app.core.languages import language
 from app.core.tasks import end_all
 from app.live.channels import subscription
@@ -61,9 +62,9 @@ class Watched:
 class Hub:
     """All that is live in one process."""
 
-    def __init__(self, source: Source, redis: Redis, wall_clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, source: Source, redis: Redis, clock: Callable[[], float] = steady_s) -> None:
         self._source = source
-        self._now = wall_clock
+        self._now = clock
         self._lots: dict[int, Watched] = {}
         self._last: OrderedDict[int, Picture] = OrderedDict()
         self._subscription = subscription(redis, self._on_message, self._on_watching, self._on_lost)

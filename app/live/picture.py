@@ -15,8 +15,8 @@ class Picture:
     """A lot's states by position (codes of ``slots.models``), as of one number of its sequence.
 
     ``layout`` belongs to whoever reads pictures and renders projections; the feed only compares its
-    version. ``as_of`` is Unix seconds: the last instant at which this was known to be current. ``memo``
-    keeps what projections have worked out, until the next change.
+    version. ``as_of`` is in seconds of ``steady_s``: the last instant at which this was known to be current.
+    ``memo`` keeps what projections have worked out, until the next change.
     """
 
     lot_id: int
@@ -35,7 +35,7 @@ class Picture:
         return bytes(self.states.translate(_SHOWN))
 
     def age_s(self, now: float) -> int | None:
-        """Whole seconds since ``as_of``, at Unix second ``now``."""
+        """Whole seconds since ``as_of``, at second ``now`` of ``steady_s``."""
         return None if self.as_of is None else max(0, int(now - self.as_of))
 
     @property

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -15,20 +16,28 @@ TRY_AGAIN_LATER = 1013
 UNKNOWN_RETRY_S = 1.0
 
 
-async def serve(socket: WebSocket, hub: Hub, lot_ids: Sequence[int], projection: Projection) -> None:
+async def serve(
+    socket: WebSocket,
+    hub: Hub,
+    lot_ids: Sequence[int],
+    projection: Projection,
+    ends: "asyncio.Future[int] | None" = None,
+) -> None:
     """Shows these lots to one viewer until either side leaves.
 
-    A viewer that takes no frame for ``BLOCKED_S`` is closed with 1013 and may come back.
+    A viewer that takes no frame for ``BLOCKED_S`` is closed with 1013 and may come back; when ``ends`` is
+    done, it is closed with that code.
     """
     await socket.accept()
     watchers = [asyncio.create_task(_show(socket, hub, lot_id, projection)) for lot_id in lot_ids]
     reader = asyncio.create_task(_read_until_closed(socket))
     try:
-        await asyncio.wait([reader, *watchers], return_when=asyncio.FIRST_COMPLETED)
+        until: list[asyncio.Future[Any]] = [reader, *watchers, *([] if ends is None else [ends])]
+        await asyncio.wait(until, return_when=asyncio.FIRST_COMPLETED)
     finally:
         await end_all([reader, *watchers])
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-            await socket.close(TRY_AGAIN_LATER)
+            await socket.close(ends.result() if ends is not None and ends.done() else TRY_AGAIN_LATER)
 
 
 async def _show(socket: WebSocket, hub: Hub, lot_id: int, projection: Projection) -> None:

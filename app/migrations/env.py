@@ -6,6 +6,7 @@ from sqlmodel import SQLModel
 import app.accounts.models
 import app.audit.models
 import app.bookings.models
+import app.display.models
 import app.payments.models
 import app.slots.models  # noqa: F401
 

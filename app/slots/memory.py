@@ -5,7 +5,6 @@ A small installation is looked at all the time, so that all of it is known when 
 
 import asyncio
 import heapq
-import time
 from bisect import bisect_left, bisect_right
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from itertools import islice
 import structlog
 from sqlalchemy import func, select
 
+from app.core.clock import steady_s
 from app.core.db import Database, SqlAway
 from app.core.tasks import end_all
 from app.live.hub import Hub
@@ -35,7 +35,7 @@ _STATE = SlotState.__table__  # type: ignore[attr-defined]
 
 @dataclass(frozen=True)
 class PageFromMemory:
-    """A page as of Unix seconds; not ``complete`` where lots are missing that this process does not hold."""
+    """A page as of a second of ``steady_s``; not ``complete`` where this process does not hold all lots."""
 
     page: Page
     as_of: float
@@ -59,12 +59,12 @@ class Memory:
         database: Database,
         layouts: Layouts,
         hub: Hub,
-        wall_clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = steady_s,
     ) -> None:
         self._database = database
         self._layouts = layouts
         self._hub = hub
-        self._now = wall_clock
+        self._now = clock
         self._lots = Lots()
 
     @asynccontextmanager

@@ -1,11 +1,11 @@
 """Where the live feed's pictures come from: Redis while it may be believed, SQL otherwise."""
 
-import time
 from collections.abc import Callable
 
 from sqlalchemy import select
 
 from app.core import metrics
+from app.core.clock import steady_s
 from app.core.db import Database, SqlAway
 from app.core.redis import REDIS_IS_GONE
 from app.live.picture import SQL_EPOCH, Picture
@@ -26,12 +26,12 @@ class StatusPictures:
         database: Database,
         layouts: Layouts,
         status: Status,
-        wall_clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = steady_s,
     ) -> None:
         self._database = database
         self._layouts = layouts
         self._status = status
-        self._now = wall_clock
+        self._now = clock
         self._told_at = 0.0
         self._told_lagging: set[int] | None = None
 

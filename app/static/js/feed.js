@@ -3,29 +3,14 @@
 //   out  html[data-feed] connecting | live | stale | lost, html[data-feed-age] in whole seconds, words in
 //        #feed-state; on document lotline:tick {changed, snapshot}, lotline:layout {layout}
 (() => {
-  const STALE_S = 6, LOST_S = 30, REVIVE_MS = 30_000, READ_MS = 4000, JUMP_MS = 2000, BEAT_MS = 2000;
+  const STALE_S = 6, LOST_S = 30, REVIVE_MS = 30_000, READ_MS = 4000, BEAT_MS = 2000;
   const CODES = ['free', 'reserved', 'occupied', 'closed'];
   const root = document.documentElement;
   const feed = () => document.getElementById('feed');
-  // How old the page was when it was made; it ages until the feed speaks.
-  const madeAge = Number(root.dataset.feedAge ?? NaN);
   const on = (name, work) => document.addEventListener(`htmx:ws:${name}`, work);
 
-  // Milliseconds that only go forward. A suspended computer stops the browser's own counter but not the clock on
-  // its wall: where that one jumped ahead, what is shown is taken to be older by as much, until a frame tells.
-  let apart = Date.now() - performance.now(), slept = 0, jumped = false;
-  const now = () => {
-    const drift = Date.now() - performance.now() - apart;
-    apart += drift;
-    if (drift > JUMP_MS) { slept += drift; jumped = true; }
-    return performance.now() + slept;
-  };
-  const madeAt = now();
-  const seconds = () => now() / 1000;
-
-  const lots = new Map();      // lot → { epoch, number, asOf }
-  let nearest = Infinity;      // this clock minus the server's: the smallest difference seen has the least delay
-  let heardAt = now(), knownAt = now();
+  const lots = new Map();      // lot → { epoch, number }
+  let heardAt = performance.now(), knownAt = performance.now();
   let lostAt = null;
 
   const set = (id, state) => {
@@ -34,16 +19,13 @@
   };
   const draw = (position, code) => { set(`s${position}`, CODES[code]); set(`l${position}`, CODES[code]); };
 
-  const apply = (frame) => {
+  const apply = (frame, socket) => {
     const cut = frame.seq.lastIndexOf(':'), epoch = frame.seq.slice(0, cut), number = Number(frame.seq.slice(cut + 1));
     const known = lots.get(frame.lot), whole = frame.whole || !known;
     // What is not newer is dropped; another life of the server starts with a whole picture.
     if (known && !whole && (known.epoch !== epoch || number < known.number)) return null;
-    const asOf = frame.as_of ?? known?.asOf ?? null;
-    const delay = seconds() - frame.now;
-    nearest = jumped ? delay : Math.min(nearest, delay);
-    jumped = false;
-    lots.set(frame.lot, { epoch, number, asOf });
+    lots.set(frame.lot, { epoch, number });
+    feedClock.frame(frame.lot, frame.now, frame.as_of, socket);
     const changed = [];
     // Positions of another layout are other slots: this page is loaded again in a moment.
     const own = document.querySelector('[data-layout]')?.dataset.layout;
@@ -58,28 +40,18 @@
     return { changed, snapshot: Boolean(frame.whole) };
   };
 
-  const age = () => {
-    if (!lots.size) return madeAge + (now() - madeAt) / 1000;
-    let oldest = -Infinity;
-    for (const { asOf } of lots.values()) {
-      if (asOf === null) return NaN;
-      oldest = Math.max(oldest, seconds() - asOf - nearest);
-    }
-    return oldest === -Infinity ? NaN : Math.max(0, oldest);
-  };
-
   // In the zone of the clock that the page shows, if it shows one.
   const timeZone = document.querySelector('[data-zone]')?.dataset.zone;
   const clock = new Intl.DateTimeFormat(root.lang || 'en', { timeStyle: 'medium', hourCycle: 'h23', timeZone });
   const say = () => {
-    const old = age(), known = Number.isFinite(old);
-    if (known) knownAt = now();
-    const quiet = (now() - knownAt) / 1000;
+    const old = feedClock.age(), known = Number.isFinite(old);
+    if (known) knownAt = performance.now();
+    const quiet = (performance.now() - knownAt) / 1000;
     const silent_s = Math.floor(known ? old : quiet);
     const state = silent_s >= LOST_S ? 'lost' : silent_s >= STALE_S ? 'stale' : known && lots.size ? 'live' : 'connecting';
     if (state === 'lost') lostAt ??= clock.format(new Date(Date.now() - silent_s * 1000)); else lostAt = null;
     const words = document.getElementById('feed-state');
-    const isHeard = now() - heardAt < STALE_S * 1000;
+    const isHeard = performance.now() - heardAt < STALE_S * 1000;
     const text = words?.dataset[state === 'lost' && isHeard ? 'since' : state].replace('{seconds}', silent_s).replace('{time}', lostAt);
     if (words && words.textContent !== text) words.textContent = text;
     if (known) root.dataset.feedAge = String(Math.floor(old)); else delete root.dataset.feedAge;
@@ -89,16 +61,17 @@
   on('before:message:incoming', (event) => {
     const data = event.detail.message?.data;
     if (typeof data !== 'string' || data[0] !== '{') return;
-    heardAt = now();
+    feedClock.look();
+    heardAt = performance.now();
     const frame = JSON.parse(data);
-    const done = apply(frame);
+    const done = apply(frame, event.detail.connection?.socket);
     if (done === null || frame.content === undefined) event.preventDefault();
     if (done === null) return;
     const own = document.querySelector('[data-layout]')?.dataset.layout;
     if (own !== undefined && lots.size === 1 && String(frame.layout) !== own) {
       document.dispatchEvent(new CustomEvent('lotline:layout', { detail: { layout: frame.layout } }));
     }
-    const tick = () => document.dispatchEvent(new CustomEvent('lotline:tick', { detail: done }));
+    const tick = () => document.dispatchEvent(new CustomEvent('lotline:tick', { detail: { ...done, now: frame.now } }));
     // After htmx has swapped what else the frame says.
     if (frame.content === undefined) tick(); else setTimeout(tick);
     feed().dataset.seq = frame.seq;
@@ -106,24 +79,33 @@
   });
 
   // A half-open socket closes by no event at all: when nothing was heard for long, a new one is opened.
-  setInterval(() => {
-    say();
-    if (now() - heardAt > REVIVE_MS && !document.hidden) revive();
-  }, 1000);
   const revive = () => {
     if (!feed()) return;
-    heardAt = now() - STALE_S * 1000;
+    heardAt = performance.now() - STALE_S * 1000;
     htmx.process(feed(), true);
   };
+  setInterval(() => {
+    feedClock.look();
+    say();
+    // A wall is looked at, whatever its browser says.
+    const isSeen = !document.hidden || root.classList.contains('wall');
+    if (performance.now() - heardAt > REVIVE_MS && isSeen) revive();
+  }, 1000);
   addEventListener('pageshow', (event) => { if (event.persisted) revive(); });
   // Over another network what was open says nothing more; a tab that wakes may have missed its end.
   addEventListener('online', revive);
   const wake = () => {
+    feedClock.look();
     say();
-    if (!document.hidden && now() - heardAt > BEAT_MS * 1.5) revive();
+    if (!document.hidden && performance.now() - heardAt > BEAT_MS * 1.5) revive();
   };
   document.addEventListener('visibilitychange', wake);
   document.addEventListener('resume', wake);
+  document.addEventListener('feed:slept', () => {
+    knownAt = performance.now();
+    say();
+    revive();
+  });
 
   // Another outline: the map is loaded again, at most once in a few seconds.
   document.addEventListener('lotline:layout', () => {

@@ -19,6 +19,7 @@ from sqlmodel import SQLModel
 
 import app.accounts.models
 import app.bookings.models
+import app.display.models
 import app.payments.models
 import app.slots.models  # noqa: F401 - all that the tables are made for
 from app.bookings import records

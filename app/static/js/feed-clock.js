@@ -1,0 +1,64 @@
+// How old the feed's figures are, by clocks that are never set. For feed.js.
+//
+// A frame carries two instants of its server's steady clock: `now`, when it was sent, and `as_of`, when its figures
+// were confirmed last. Of this page's own clock (performance.now) a connection shows how far it is from the
+// server's: no frame arrives before it was sent, so the smallest difference seen is the nearest to the truth; and
+// none was sent before its connection was asked for, so a frame that was held up on its way can't pass for new.
+//
+// performance.now stands still while a Linux or a Mac sleeps; Date goes on, but may be wrong and may be set. Where
+// one went on by more than the other, the page may have slept for any time: all that was known is forgotten, and
+// `feed:slept` asks for another connection. If the clock was only set, that costs a blink.
+const feedClock = (() => {
+  const APART_MS = 3000, HELD_UP_S = 3;
+  const confirmed = new Map();   // lot → as_of of this connection, or our own second of an earlier one
+  const own = () => performance.now() / 1000;
+  const apart = () => Date.now() - performance.now();
+  let connection = null, forgotten = null, nearest = Infinity, earliest = -Infinity, before = apart();
+
+  // When a socket was asked for is known to nobody else.
+  window.WebSocket = class extends WebSocket {
+    constructor(...parts) { super(...parts); this.askedForAt = own(); }
+  };
+
+  const offset = () => Math.min(nearest, earliest + HELD_UP_S);
+
+  // The page itself was made after it had been asked for.
+  const asked = performance.getEntriesByType('navigation')[0]?.requestStart ?? 0;
+  let made = Number(document.documentElement.dataset.feedAge ?? NaN) - asked / 1000;
+
+  const frame = (lot, now, asOf, socket) => {
+    // What came by a connection of before a sleep may have waited all the while.
+    if (socket === forgotten) return;
+    if (socket !== connection) {
+      for (const one of confirmed.values()) { one.own = at(one); one.asOf = null; }
+      connection = socket;
+      nearest = Infinity;
+      earliest = (socket?.askedForAt ?? own()) - now;
+    }
+    nearest = Math.min(nearest, own() - now);
+    const known = confirmed.get(lot);
+    if (asOf !== undefined) confirmed.set(lot, { asOf, own: NaN });
+    else if (!known) confirmed.set(lot, { asOf: null, own: NaN });
+  };
+
+  const at = ({ asOf, own: earlier }) => asOf === null ? earlier : asOf + offset();
+
+  // Seconds; NaN where it is not known. Of several lots the oldest counts.
+  const age = () => {
+    if (!confirmed.size) return own() + made;
+    const ages = [...confirmed.values()].map((one) => own() - at(one));
+    return ages.some(Number.isNaN) ? NaN : Math.max(0, ...ages);
+  };
+
+  const look = () => {
+    const now = apart(), slept = Math.abs(now - before) > APART_MS;
+    before = now;
+    if (!slept) return;
+    made = NaN;
+    forgotten = connection;
+    for (const one of confirmed.values()) { one.asOf = null; one.own = NaN; }
+    document.dispatchEvent(new CustomEvent('feed:slept'));
+  };
+
+  return { frame, age, look };
+})();
