@@ -152,7 +152,6 @@ class WallView:
         return {
             "live": say("Live. This picture is {age} old.", age="{age}"),
             "stale": say("No update for {age}", age="{age}"),
-            "stale_unknown": say("The age of these counts is not known"),
             "connecting": say("Connecting. This picture is {age} old.", age="{age}"),
             "connecting_unknown": say("Connecting. The age of these counts is not known."),
             "lost": say("Last picture {time}, {age} ago. Connecting again.", time="{time}", age="{age}"),

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from subprocess import Popen
@@ -31,14 +31,15 @@ LOCAL = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 class Installation:
     """A web process that can be killed, frozen and started again, over data that stay."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, environment: Mapping[str, str] | None = None) -> None:
         self.settings = settings
+        self._more = environment or {}
         self.base = f"http://{settings.host}:{settings.port}"
         self._web: Popen[bytes] | None = None
 
     def start_web(self) -> None:
         """Starts the web process; returns once ``/readyz`` says that SQL and Redis answer."""
-        web = self._web = self.start("app.cli", "serve")
+        web = self._web = self.start("app.cli", "serve", environment=self._more)
         deadline_s = time.monotonic() + READY_WITHIN_S
         while not self._is_ready():
             if web.poll() is not None or time.monotonic() > deadline_s:
@@ -65,12 +66,14 @@ class Installation:
             self.thaw_web()
             end(self._web)
 
-    def start(self, module: str, *arguments: str) -> "Popen[bytes]":
+    def start(
+        self, module: str, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> "Popen[bytes]":
         """Runs ``python -m module`` with these settings; its output goes to a file beside the data."""
         with self._log_file(module).open("ab") as log:
             return Popen(
                 [sys.executable, "-m", module, *arguments],
-                env=self._environment(),
+                env=self._environment() | dict(environment or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -129,10 +132,12 @@ def prepared_database(folder: Path) -> Path:
 
 
 @contextmanager
-def start_lotline(folder: Path, database: Path) -> Iterator[Installation]:
+def start_lotline(
+    folder: Path, database: Path, web_environment: Mapping[str, str] | None = None
+) -> Iterator[Installation]:
     """A whole installation on a free port, over a copy of ``database``."""
     settings = Settings.from_environment({"LOTLINE_DATA": str(folder), "PORT": str(free_port())})
-    installation = Installation(settings)
+    installation = Installation(settings, web_environment)
     with start_redis(folder):
         shutil.copy(database, folder / "lotline.db")
         asyncio.run(tasks.rebuild(settings, lambda done, total: None))

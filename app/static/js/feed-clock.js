@@ -6,8 +6,9 @@
 // none was sent before its connection was asked for, so a frame that was held up on its way can't pass for new.
 //
 // performance.now stands still while a Linux or a Mac sleeps; Date goes on, but may be wrong and may be set. Where
-// one went on by more than the other, the page may have slept for any time: all that was known is forgotten, and
-// `feed:slept` asks for another connection. If the clock was only set, that costs a blink.
+// goes on by more than the other, the page may have slept: what was known is taken to be older by as much, what this
+// connection still brings is not believed, and `feed:slept` asks for another one. If the clock was only set, that
+// costs a blink.
 const feedClock = (() => {
   const APART_MS = 3000, HELD_UP_S = 3;
   const confirmed = new Map();   // lot → as_of of this connection, or our own second of an earlier one
@@ -51,14 +52,19 @@ const feedClock = (() => {
   };
 
   const look = () => {
-    const now = apart(), slept = Math.abs(now - before) > APART_MS;
-    before = now;
-    if (!slept) return;
-    made = NaN;
+    const jump = apart() - before;
+    before += jump;
+    if (Math.abs(jump) < APART_MS) return;
+    // As if it had slept for all of it; where a clock went back, nobody can say.
+    const by_s = jump > 0 ? jump / 1000 : NaN;
+    for (const one of confirmed.values()) { one.own = at(one) - by_s; one.asOf = null; }
+    made += by_s;
     forgotten = connection;
-    for (const one of confirmed.values()) { one.asOf = null; one.own = NaN; }
     document.dispatchEvent(new CustomEvent('feed:slept'));
   };
 
-  return { frame, age, look };
+  // Whether this connection was so long in coming that nobody can tell how old what it brings is.
+  const isVague = () => nearest - earliest > HELD_UP_S + 1;
+
+  return { frame, age, look, isVague };
 })();

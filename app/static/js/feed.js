@@ -76,6 +76,7 @@
     if (frame.content === undefined) tick(); else setTimeout(tick);
     feed().dataset.seq = frame.seq;
     say();
+    if (feedClock.isVague()) askAgain(); else vagueWait = FIRST_VAGUE_MS;
   });
 
   // A half-open socket closes by no event at all: when nothing was heard for long, a new one is opened.
@@ -83,6 +84,15 @@
     if (!feed()) return;
     heardAt = performance.now() - STALE_S * 1000;
     htmx.process(feed(), true);
+  };
+  // Another connection may be quicker. One that never is must not be tried again all the time.
+  const FIRST_VAGUE_MS = 1000, LONGEST_VAGUE_MS = 60_000;
+  let vagueWait = FIRST_VAGUE_MS, vagueAt = -Infinity;
+  const askAgain = () => {
+    if (performance.now() - vagueAt < vagueWait) return;
+    if (vagueAt > -Infinity) vagueWait = Math.min(2 * vagueWait, LONGEST_VAGUE_MS);
+    vagueAt = performance.now();
+    setTimeout(revive);
   };
   setInterval(() => {
     feedClock.look();

@@ -42,10 +42,9 @@
   const stateNow = (age_s) => {
     const feed = root.dataset.feed || 'connecting', known = !Number.isNaN(age_s);
     if (feed === 'lost' || age_s >= LOST_S) return 'lost';
-    if (feed === 'stale' || age_s >= STALE_S) return 'stale';
-    if (feed === 'live') return known ? 'live' : 'lost';
-    // Of unknown age is what the server could not say yet, or what may have slept: the second is not shown.
-    return known || performance.now() - started < STALE_S * 1000 && !slept ? 'connecting' : 'lost';
+    // Of unknown age is what the server can't say yet, or what may have slept for any time: nobody shows that.
+    if (!known) return performance.now() - started < STALE_S * 1000 && !slept ? 'connecting' : 'lost';
+    return age_s >= STALE_S ? 'stale' : feed;
   };
 
   let lastPicture = null, slept = false, left = false;
