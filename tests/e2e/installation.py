@@ -22,7 +22,7 @@ from app.launch.prepare import prepare
 from app.settings import Settings
 from tests.servers import start_redis
 
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 60.0
 ENDS_WITHIN_S = 10.0
 POLL_S = 0.02
 LOCAL = urllib.request.build_opener(urllib.request.ProxyHandler({}))

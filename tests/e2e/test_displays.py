@@ -118,3 +118,5 @@ async def test_a_screen_without_its_server_does_not_show_a_code_that_may_have_ch
     finally:
         shaky_lotline.thaw_web()
     await expect(screen.locator(".pairing-code")).to_be_visible(timeout=BY_ITSELF_MS)
+    # That it gave up waiting is what the browser says of a server that stands still.
+    visitors.complaints = [one for one in visitors.complaints if "htmx:error: timeout" not in one]

@@ -207,7 +207,7 @@ async def wrong_server(trials: Trials) -> tuple[Watching, list[str]]:
     fake = dict(wrong_clocks(1)["web-1"])
     del fake["FAKETIME"]
     installation = await trials.installation(
-        "wrong", **fake, FAKETIME_TIMESTAMP_FILE=str(clock), FAKETIME_NO_CACHE="1"
+        "wrong", **fake, FAKETIME_TIMESTAMP_FILE=str(clock), FAKETIME_CACHE_DURATION="1"
     )
     wall = await trials.wall(installation.base)
     began_s = time.monotonic()
