@@ -21,6 +21,8 @@ from app.core.signing import Secrets
 from app.core.templating import environment
 from app.display.presence import Displays
 from app.live.hub import Hub
+from app.operator.import_runs import Imports
+from app.operator.uploads import FOLDER as IMPORTS
 from app.payments.journal import FOLDER, Journal
 from app.payments.paying import Cashier
 from app.payments.prices import Prices
@@ -73,6 +75,8 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
         ):
             for provider in cashier.providers.values():
                 providers.push_async_callback(provider.aclose)
+            imports = Imports(desk, settings.data_dir / IMPORTS)
+            providers.push_async_callback(imports.aclose)
             app.state.parts = Parts(
                 settings,
                 desk,
@@ -88,5 +92,6 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
                 displays,
                 SigningKey(desk.signing_key),
                 LotMaps(environment()),
+                imports,
             )
             yield

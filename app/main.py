@@ -34,6 +34,8 @@ from app.driver import payment_routes as payments
 from app.driver import routes as driver
 from app.driver.errors import error_page
 from app.lifespan import lifespan
+from app.operator import import_routes as imports
+from app.operator import lot_routes as operator_lots
 from app.operator import money_routes as money
 from app.operator import routes as operator
 from app.settings import Settings
@@ -110,7 +112,22 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/attendant/lots/{lot}/slots/{slot:path}/{action}", attendant.act, ATTENDANT, ["POST"]),
         GuardedRoute("/tour/{view}", tour.enter, PROGRAM, ["POST"]),
         # Operators
-        GuardedRoute("/operator", operator.home, OPERATOR),
+        GuardedRoute("/operator", operator_lots.home, OPERATOR),
+        GuardedRoute("/operator/lots", operator_lots.to_home, OPERATOR),
+        GuardedRoute("/operator/lots/new", operator_lots.new_lot, OPERATOR),
+        GuardedRoute("/operator/lots/new", operator_lots.create_lot, OPERATOR, ["POST"]),
+        GuardedRoute("/operator/lots/{lot}", operator_lots.lot, OPERATOR),
+        GuardedRoute("/operator/lots/{lot}", operator_lots.edit_lot, OPERATOR, ["POST"]),
+        GuardedRoute("/operator/lots/{lot}/works", operator_lots.works, OPERATOR, ["POST"]),
+        GuardedRoute("/operator/lots/{lot}/slots", operator_lots.add_slots, OPERATOR, ["POST"]),
+        GuardedRoute("/operator/lots/{lot}/slots/{slot:path}", operator_lots.slot, OPERATOR),
+        GuardedRoute("/operator/lots/{lot}/slots/{slot:path}", operator_lots.edit_slot, OPERATOR, ["POST"]),
+        GuardedRoute("/operator/lots/{lot}/areas/{area:path}", operator_lots.area, OPERATOR),
+        GuardedRoute("/operator/lots/{lot}/areas/{area:path}", operator_lots.edit_area, OPERATOR, ["POST"]),
+        GuardedRoute("/operator/import", imports.form, OPERATOR),
+        GuardedRoute("/operator/import", imports.send, OPERATOR, ["POST"]),
+        GuardedRoute("/operator/import/{upload}", imports.upload, OPERATOR),
+        GuardedRoute("/operator/import/{upload}", imports.begin, OPERATOR, ["POST"]),
         GuardedRoute("/operator/tariffs", operator.tariffs, OPERATOR),
         GuardedRoute("/operator/lots/{lot}/tariff", operator.tariff, OPERATOR),
         GuardedRoute("/operator/lots/{lot}/tariff", operator.send_tariff, OPERATOR, ["POST"]),

@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from app.core.errors import FieldError, InvalidInput, Problem
@@ -47,6 +49,30 @@ async def read_form(request: Request, most_fields: int = MOST_FIELDS) -> dict[st
     if errors:
         raise InvalidInput(errors)
     return sent
+
+
+async def read_upload(request: Request, field: str, most_bytes: int) -> tuple[dict[str, str], str, bytes]:
+    """The fields of a posted form with one file: the fields, the file's name and its bytes.
+
+    A Problem (413, 415, 422) says what is wrong. Without a file its name is empty.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "multipart/form-data":
+        raise Problem(415, "not-a-form", "This is not a form", "Send it as a browser sends a file.")
+    sent: dict[str, str] = {}
+    name, data = "", b""
+    async with request.form(max_fields=MOST_FIELDS, max_files=1, max_part_size=10_000) as form:
+        for key, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                if key == field and value.filename:
+                    name = _UNFIT.sub(" ", PurePath(value.filename).name)[:120]
+                    data = await value.read(most_bytes + 1)
+                continue
+            try:
+                sent[fit_text(key)] = fit_text(value)
+            except ValueError as error:
+                raise InvalidInput([FieldError(key[:LONGEST_NAME], str(error))]) from None
+    return sent, name, data
 
 
 def validated(model: type[Model], data: Mapping[str, Any]) -> Model:

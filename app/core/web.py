@@ -29,6 +29,8 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
 }
 LARGEST_BODY_BYTES = 1_000_000
+# Files are sent to these; whoever may not is refused before the body is read.
+LARGER_BODIES = {"/operator/import": 17 * 1024 * 1024}
 # Nothing is sent under it: the word of nginx, in metrics alone.
 CLIENT_HAS_GONE = 499
 # A websocket has no 404; codes from 4000 on are the application's own.
@@ -73,17 +75,18 @@ class Doorway:
             await send(message)
 
         received_bytes = 0
+        largest_bytes = LARGER_BODIES.get(scope["path"], LARGEST_BODY_BYTES)
 
         async def receive_within_limit() -> Message:
             nonlocal received_bytes
             message = await receive()
             received_bytes += len(message.get("body", b""))
-            if received_bytes > LARGEST_BODY_BYTES:
+            if received_bytes > largest_bytes:
                 raise Problem(
                     413,
                     "body-too-large",
                     sentence("The body is too large"),
-                    sentence("Send at most {most} bytes.", most=LARGEST_BODY_BYTES),
+                    sentence("Send at most {most} bytes.", most=largest_bytes),
                 )
             return message
 

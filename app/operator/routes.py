@@ -22,11 +22,6 @@ from app.operator.tariff_list import tariffs_page
 MOST_FIELDS = 1_000
 
 
-async def home(request: Request) -> Response:
-    """``GET /operator``: leads to what there is."""
-    return RedirectResponse("/operator/tariffs", 303)
-
-
 async def tariffs(request: Request) -> Response:
     """``GET /operator/tariffs``: every lot with its tariff."""
     return page("operator/tariffs.html", await tariffs_page(request))

@@ -13,7 +13,8 @@ from app.core import metrics
 from app.core.money import Money
 from app.payments import problems, records
 from app.payments.daybook import CASH, DayBook, Sum, day_book
-from app.payments.models import DayClosing
+from app.payments.models import DayClosing, PaymentState
+from app.payments.records import PAYMENT
 
 CLOSING = DayClosing.__table__  # type: ignore[attr-defined]
 ACT = "day.closed"
@@ -54,6 +55,18 @@ async def closed(connection: AsyncConnection, lot_id: int, day: date) -> list[Da
         .order_by(CLOSING.c.currency, CLOSING.c.provider)
     )
     return [DayClosing(**row) for row in (await connection.execute(asked)).mappings()]
+
+
+async def not_closed(
+    connection: AsyncConnection, lot_ids: Sequence[int], day: date, begin: datetime, end: datetime
+) -> set[int]:
+    """Those of these lots that took money on the day from ``begin`` to ``end``, which nobody has closed."""
+    is_paid = PAYMENT.c.state == PaymentState.PAID
+    then = (PAYMENT.c.settled_at >= begin) & (PAYMENT.c.settled_at < end)
+    took = select(PAYMENT.c.lot_id).where(PAYMENT.c.lot_id.in_(lot_ids), then, is_paid).distinct()
+    is_closed = select(CLOSING.c.lot_id).where(CLOSING.c.lot_id.in_(lot_ids), CLOSING.c.day == day)
+    took_money = set((await connection.execute(took)).scalars())
+    return took_money - set((await connection.execute(is_closed.distinct())).scalars())
 
 
 async def close_day(connection: AsyncConnection, order: Closing, now: datetime) -> None:

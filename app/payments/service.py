@@ -7,7 +7,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.money import exponent
-from app.payments.queries import TARIFF
+from app.payments.queries import TARIFF, newest_version
 from app.payments.tariffs.documents import as_text
 from app.payments.tariffs.lines import Line, PerIncrement
 
@@ -81,3 +81,20 @@ async def set_tariff(
     }
     await connection.execute(insert(TARIFF).values(**values))
     return version + 1
+
+
+async def follow_lot(
+    connection: AsyncConnection, lot_id: int, currency: str, time_zone: str, now: datetime, by: str
+) -> None:
+    """The lot's tariffs, and its areas', as new versions by its new clock or in its new currency.
+
+    Prices in another currency would be other prices: they begin anew with the first ones.
+    """
+    keys = select(TARIFF.c.area_id).where(TARIFF.c.lot_id == lot_id).distinct()
+    for area_id in (await connection.execute(keys)).scalars().all():
+        newest = await newest_version(connection, lot_id, area_id)
+        assert newest is not None
+        is_same = newest.tariff.currency == currency
+        lines = newest.tariff.lines if is_same else first_lines(currency)
+        starts = max(now, newest.valid_from)
+        await set_tariff(connection, lot_id, area_id, currency, time_zone, lines, starts, now, by)

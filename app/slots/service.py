@@ -1,6 +1,6 @@
 """Writing lots, areas and slots. Each function works within the caller's transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,6 +30,8 @@ _SLOT = Slot.__table__  # type: ignore[attr-defined]
 _CLASS = SlotClass.__table__  # type: ignore[attr-defined]
 _STATE = SlotState.__table__  # type: ignore[attr-defined]
 _OUTBOX = StatusOutbox.__table__  # type: ignore[attr-defined]
+# Between two of them whoever waits for the import is told how far it is.
+WRITTEN_AT_ONCE = 250
 _CLASS_COLUMNS = ("area_id", "size", "premium", "accessible", "charging")
 
 
@@ -65,14 +67,59 @@ async def put_slot(connection: AsyncConnection, form: SlotForm, now: datetime) -
 
 
 async def import_lot(
-    connection: AsyncConnection, plan: LotPlan, now: datetime, *, plates: bool = False
+    connection: AsyncConnection,
+    plan: LotPlan,
+    now: datetime,
+    *,
+    plates: bool = False,
+    on_written: Callable[[int], None] | None = None,
 ) -> Lot | None:
-    """Writes a whole lot; ``None`` where its code exists already (then nothing is written)."""
+    """Writes a whole lot; ``None`` where its code exists already (then nothing is written).
+
+    ``on_written`` is told now and then how many slots are written.
+    """
     if await _lot_of(connection, plan.code) is not None:
         return None
     lot_id = (
         await connection.execute(insert(_LOT).values(**_lot_values(plan, plates)).returning(_LOT.c.id))
     ).scalar_one()
+    await _fill(connection, lot_id, plan, State.FREE, now, on_written)
+    return await _locked(connection, lot_id)
+
+
+async def fill_lot(
+    connection: AsyncConnection,
+    lot_id: int,
+    plan: LotPlan,
+    now: datetime,
+    on_written: Callable[[int], None] | None = None,
+) -> Lot | None:
+    """Writes a plan's areas, slots and map into a lot that has no slot yet; ``None`` where it has one.
+
+    What the lot is called, its clock and its currency stay as they are.
+    """
+    lot = await _locked(connection, lot_id)
+    if await _count(connection, lot):
+        return None
+    drawn = ("latitude", "longitude", "outline", "map_angle_deg", "gate_x", "gate_y", "gate_heading_deg")
+    values = {name: value for name, value in _lot_values(plan, plates=False).items() if name in drawn}
+    for name in ("gate_name", "address", "attribution"):
+        values[name] = getattr(lot, name) or getattr(plan, name)
+    values |= {"layout_version": lot.layout_version + 1, "order_version": lot.order_version + 1}
+    await connection.execute(update(_LOT).where(_LOT.c.id == lot_id).values(**values))
+    await _fill(connection, lot_id, plan, State.CLOSED if lot.closed else State.FREE, now, on_written)
+    return await _locked(connection, lot_id)
+
+
+async def _fill(
+    connection: AsyncConnection,
+    lot_id: int,
+    plan: LotPlan,
+    state: State,
+    now: datetime,
+    on_written: Callable[[int], None] | None,
+) -> None:
+    """Areas, slots, classes and states of a lot that has none."""
     area_ids: dict[str, int] = {}
     for area in plan.areas:
         values = {
@@ -108,13 +155,14 @@ async def import_lot(
         }
         for position, slot in enumerate(plan.slots)
     ]
-    if rows:
-        await connection.execute(insert(_SLOT), rows)
+    for start in range(0, len(rows), WRITTEN_AT_ONCE):
+        some = rows[start : start + WRITTEN_AT_ONCE]
+        await connection.execute(insert(_SLOT), some)
+        if on_written is not None:
+            on_written(start + len(some))
     await _insert_classes(connection, lot_id, rows)
-    await _insert_states(connection, lot_id)
+    await _insert_states(connection, lot_id, state)
     await _note_lot(connection, lot_id, now)
-    lot = (await connection.execute(select(_LOT).where(_LOT.c.id == lot_id))).mappings().one()
-    return Lot(**lot)
 
 
 async def require_check_in(connection: AsyncConnection, code: str, grace_s: int | None) -> bool:
@@ -357,8 +405,8 @@ async def _insert_classes(connection: AsyncConnection, lot_id: int, rows: list[d
         await connection.execute(insert(_CLASS).values(lot_id=lot_id, number=number, **values))
 
 
-async def _insert_states(connection: AsyncConnection, lot_id: int) -> None:
-    """A free state for every slot of a new lot, in one statement."""
+async def _insert_states(connection: AsyncConnection, lot_id: int, state: State) -> None:
+    """This state for every slot of a new lot, in one statement."""
     alike = [_CLASS.c.lot_id == _SLOT.c.lot_id, *(_CLASS.c[name] == _SLOT.c[name] for name in _CLASS_COLUMNS)]
     chosen = (
         select(
@@ -367,7 +415,7 @@ async def _insert_states(connection: AsyncConnection, lot_id: int) -> None:
             _CLASS.c.number,
             _kind_in_sql(),
             _SLOT.c.rank,
-            literal(State.FREE.value).label("state"),
+            literal(state.value).label("state"),
             literal(1).label("version"),
         )
         .join_from(_SLOT, _CLASS, and_(*alike))

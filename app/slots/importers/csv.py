@@ -47,8 +47,8 @@ _COLUMNS = {
     "longitude": ("longitude", "lon", "lng", "long"),
 }
 _BY_SPELLING = {spelling: column for column, spellings in _COLUMNS.items() for spelling in spellings}
-_IDENTIFIER = re.compile(r"[^\W_][\w .:/#+@-]{0,119}")
-_AREA = re.compile(r"\w[\w .:/#+-]{0,31}")
+IDENTIFIER = re.compile(r"[^\W_][\w .:/#+@-]{0,119}")
+AREA_CODE = re.compile(r"\w[\w .:/#+-]{0,31}")
 _POINT = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*[,; ]\s*([+-]?\d+(?:\.\d+)?)\s*")
 
 
@@ -80,7 +80,7 @@ class _Rows:
         values = {column: row[at].strip() if at < len(row) else "" for column, at in self.columns.items()}
         wrong: list[str] = []
         identifier = values["identifier"]
-        if not _IDENTIFIER.fullmatch(identifier):
+        if not IDENTIFIER.fullmatch(identifier):
             wrong.append(_wrong("identifier", identifier, "1 to 120 letters, digits and . : / # + @ - _"))
         elif identifier in self.seen:
             wrong.append(f"identifier: {identifier} stands in an earlier row")
@@ -123,7 +123,7 @@ class _Rows:
         if size is None:
             wrong.append(_wrong("size", values["size"], "car, motorcycle, compact, large, van, bus or truck"))
         area = values.get("area") or "A"
-        if not _AREA.fullmatch(area):
+        if not AREA_CODE.fullmatch(area):
             wrong.append(_wrong("area", area, "a code of at most 32 letters and digits"))
         premium, accessible, charging = (
             self._flag(column, values, wrong) for column in ("premium", "accessible", "charging")
