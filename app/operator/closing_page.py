@@ -12,6 +12,7 @@ from app.bookings import problems as booking_problems
 from app.bookings.desk import run_again_on_conflict
 from app.core.days import EARLIEST, LATEST, day_of, day_span, read_day
 from app.core.errors import Problem
+from app.core.languages import say, told
 from app.core.parts import part
 from app.core.templating import token
 from app.core.words import day_text
@@ -60,7 +61,9 @@ async def closing_page(
     async with cashier.database.look() as connection:
         asked = await _asked(connection, cashier, fields or request.query_params)
         books = await _books(connection, asked)
-    notice = "The day is closed." if fields is None and request.query_params.get("done") == "closed" else ""
+    notice = (
+        say("The day is closed.") if fields is None and request.query_params.get("done") == "closed" else ""
+    )
     view = views.ClosingPage(
         operator=account(request).name,
         lot=asked.lot.code if asked.lot else "",
@@ -87,7 +90,7 @@ async def close(request: Request, sent: Mapping[str, str]) -> tuple[views.Closin
         return view, status if status != 200 else 409
     counted, errors = _counted(books, sent)
     if errors:
-        view, _ = await closing_page(request, sent, problem="The day is not closed yet.")
+        view, _ = await closing_page(request, sent, problem=say("The day is not closed yet."))
         return closing_sheet.with_typed(view, sent, errors), 422
     begin, end = day_span(books.day, books.lot.time_zone)
     lot_id, seen = books.lot.id or 0, sent.get("seen", "")
@@ -102,7 +105,9 @@ async def close(request: Request, sent: Mapping[str, str]) -> tuple[views.Closin
     except Problem as problem:
         if problem.type not in _TOLD_HERE:
             raise
-        view, _ = await closing_page(request, sent, problem=f"{problem.title}.", problem_more=problem.detail)
+        view, _ = await closing_page(
+            request, sent, problem=f"{told(problem.title)}.", problem_more=told(problem.detail)
+        )
         return closing_sheet.with_typed(view, sent, {}), 409
     return views.filled(views.CLOSING, lot=books.lot.code, day=books.day.isoformat(), done="closed"), 303
 
@@ -117,7 +122,7 @@ async def csv_file(request: Request) -> tuple[str, str]:
         raise booking_problems.no_such_lot(asked.typed)
     if books is None:
         said = _why_not(asked)
-        title = asked.errors.get("day") or said.get("said", "There is nothing to close")
+        title = asked.errors.get("day") or said.get("said", say("There is nothing to close"))
         raise Problem(422, "no-such-day", title.rstrip("."), said.get("advice", ""))
     return f"closing-{token(books.lot.code)}-{books.day}.csv", csv_text(books)
 
@@ -127,7 +132,16 @@ async def _asked(connection: AsyncConnection, cashier: Cashier, fields: Mapping[
     now = await cashier.database.now(connection)
     lot, lots = await choice(connection, code)
     if code and lot is None:
-        return Asked(None, lots, None, code[:80], {"lot": f"There is no lot {code[:80]}."}, None, None, now)
+        return Asked(
+            None,
+            lots,
+            None,
+            code[:80],
+            {"lot": say("There is no lot {code}.", code=code[:80])},
+            None,
+            None,
+            now,
+        )
     lot = lot or (lots[0] if lots else None)
     if lot is None:
         return Asked(None, lots, None, text, {}, None, None, now)
@@ -155,23 +169,31 @@ def _why_not(asked: Asked) -> dict[str, str]:
         return {}
     if asked.lot is None or asked.day is None:
         return {
-            "said": "No lot yet",
-            "advice": "Import one: bin/lotline import-slots FILE. Then its days are closed here.",
+            "said": say("No lot yet"),
+            "advice": say("Make one or import one. Then its days are closed here."),
         }
     if asked.is_to_come:
         return {
-            "said": f"{day_text(asked.day)} is yet to come",
-            "advice": f"By the clock of {asked.lot.name} it is {day_text(asked.today or asked.day)}.",
+            "said": say("{day} is yet to come", day=day_text(asked.day)),
+            "advice": say(
+                "By the clock of {lot} it is {day}.",
+                lot=asked.lot.name,
+                day=day_text(asked.today or asked.day),
+            ),
         }
     if asked.first is None:
         return {
-            "said": "Nothing was paid here yet",
-            "advice": f"{asked.lot.name} has no payment so far: there is nothing to close.",
+            "said": say("Nothing was paid here yet"),
+            "advice": say("{lot} has no payment so far: there is nothing to close.", lot=asked.lot.name),
         }
     if asked.is_before:
         return {
-            "said": f"Nothing was paid by {day_text(asked.day)}",
-            "advice": f"The first payment in {asked.lot.name} was begun on {day_text(asked.first)}.",
+            "said": say("Nothing was paid by {day}", day=day_text(asked.day)),
+            "advice": say(
+                "The first payment in {lot} was begun on {day}.",
+                lot=asked.lot.name,
+                day=day_text(asked.first),
+            ),
         }
     return {}
 

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from app.core import words
 from app.core.days import day_span
+from app.core.languages import say, say_in
 from app.core.money import Money
 from app.core.words import day_text
 from app.operator import money_views as views
@@ -44,9 +45,9 @@ def sheet(request: Request, books: Books, *, runs: bool) -> views.Sheet:
         hours=_hours(books),
         figures=_figures(totals(book, lot.currency)),
         tills=_tills(book, lot.currency),
-        hands=tuple(_row(one, one.key or "Nobody is named") for one in book.hands),
+        hands=tuple(_row(one, one.key or say("Nobody is named")) for one in book.hands),
         checks=tuple(_check(one) for one in book.checks)
-        or (views.CheckRow("Agrees with the ledger.", True),),
+        or (views.CheckRow(say("Agrees with the ledger."), True),),
         pending=tuple(payment_row(request, one, 0) for one in book.pending),
         returning=tuple(_returning(refund, payment) for refund, payment in book.returning),
         drawers=tuple(_closed_drawers(books) if books.closed else _drawers(books)),
@@ -62,7 +63,7 @@ def sheet(request: Request, books: Books, *, runs: bool) -> views.Sheet:
 
 def _cut_short(book: DayBook) -> str:
     is_cut = MOST_NAMED in (len(book.pending), len(book.returning))
-    return f"The oldest {MOST_NAMED} of a kind are shown." if is_cut else ""
+    return say("The oldest {count} of a kind are shown.", count=MOST_NAMED) if is_cut else ""
 
 
 def with_typed(
@@ -96,20 +97,21 @@ def totals(book: DayBook, currency: str) -> tuple[Sum, ...]:
 
 def _hours(books: Books) -> str:
     begin, end = day_span(books.day, books.lot.time_zone)
-    said = f"by the clock in {words.place(books.lot.time_zone)}"
+    city = words.place(books.lot.time_zone)
     if end - begin == _DAY:
-        return said
-    return f"{said}, a day of {(end - begin) / timedelta(hours=1):g} hours"
+        return say("by the clock in {city}", city=city)
+    hours = (end - begin) // timedelta(hours=1)
+    return say("by the clock in {city}, a day of {hours} hours", city=city, hours=hours)
 
 
 def _figures(sums: Iterable[Sum]) -> tuple[views.Figure, ...]:
     found = []
     for one in sums:
         found += [
-            views.Figure("Net", _money(one.net_minor, one.currency)),
-            views.Figure("Taken", _money(one.amount_minor, one.currency)),
-            views.Figure("Given back", _money(one.refunded_minor, one.currency)),
-            views.Figure("Payments", f"{one.count:,}"),
+            views.Figure(say("Net"), _money(one.net_minor, one.currency)),
+            views.Figure(say("Taken"), _money(one.amount_minor, one.currency)),
+            views.Figure(say("Given back"), _money(one.refunded_minor, one.currency)),
+            views.Figure(say("Payments"), f"{one.count:,}"),
         ]
     return tuple(found)
 
@@ -119,7 +121,7 @@ def _tills(book: DayBook, currency: str) -> tuple[views.SumRow, ...]:
     for total in totals(book, currency):
         its = [one for one in book.tills if one.currency == total.currency]
         rows += [_row(one, wording.till_words(one.key)) for one in its]
-        rows.append(replace(_row(total, f"Total, {total.currency}"), is_total=True))
+        rows.append(replace(_row(total, say("Total, {currency}", currency=total.currency)), is_total=True))
     return tuple(rows)
 
 
@@ -138,22 +140,30 @@ def _check(one: Check) -> views.CheckRow:
     if one.agrees:
         return views.CheckRow(f"{one.currency}: agrees with the ledger.", True)
     here, there = _money(one.books_minor, one.currency), _money(one.ledger_minor, one.currency)
-    differs = f"The ledger has {there}, the payments and refunds come to {here}."
-    odd = tuple(views.Fact("Movement", movement, views.payment_url(movement)) for movement in one.odd)
-    return views.CheckRow(f"{one.currency}: does not agree with the ledger. {differs}", False, odd)
+    said = say(
+        "{currency}: does not agree with the ledger. The ledger has {there}, "
+        "the payments and refunds come to {here}.",
+        currency=one.currency,
+        there=there,
+        here=here,
+    )
+    odd = tuple(views.Fact(say("Movement"), movement, views.payment_url(movement)) for movement in one.odd)
+    return views.CheckRow(said, False, odd)
 
 
 def _returning(refund: Refund, payment: Payment) -> views.Fact:
     place = wording.place_of(payment)
     stands = wording.refund_words(refund.state, payment.provider)
     said = f"{_money(refund.amount_minor, refund.currency)} {stands}"
-    return views.Fact(f"Slot {place.slot}", said, views.payment_url(payment.id))
+    return views.Fact(say("Slot {slot}", slot=place.slot), said, views.payment_url(payment.id))
 
 
 def _drawers(books: Books) -> Iterable[views.Drawer]:
     for one in closing.to_count(books.book, books.lot.currency):
         expected = _money(one.net_minor, one.currency)
-        yield views.Drawer(counted_field(one.currency), f"Counted in {one.currency}", expected)
+        yield views.Drawer(
+            counted_field(one.currency), say("Counted in {currency}", currency=one.currency), expected
+        )
 
 
 def _closed_drawers(books: Books) -> Iterable[views.Drawer]:
@@ -164,32 +174,39 @@ def _closed_drawers(books: Books) -> Iterable[views.Drawer]:
         off_minor = one.counted_minor - expected_minor
         yield views.Drawer(
             counted_field(one.currency),
-            f"Counted in {one.currency}",
+            say("Counted in {currency}", currency=one.currency),
             _money(expected_minor, one.currency),
             counted=_money(one.counted_minor, one.currency),
             difference=_difference(off_minor, one.currency),
+            is_off=off_minor != 0,
         )
 
 
 def _difference(off_minor: int, currency: str) -> str:
     if not off_minor:
-        return "none"
-    return f"{_money(abs(off_minor), currency)} too {'much' if off_minor > 0 else 'little'}"
+        return say_in("a difference", "none")
+    amount = _money(abs(off_minor), currency)
+    return (
+        say("{amount} too much", amount=amount)
+        if off_minor > 0
+        else say("{amount} too little", amount=amount)
+    )
 
 
 def _closed(books: Books) -> str:
     if not books.closed:
         return ""
     first = books.closed[0]
-    return f"Closed by {first.by}, {wording.moment(first.at, books.lot.time_zone)}."
+    when = wording.moment(first.at, books.lot.time_zone)
+    return say("Closed by {name}, {when}.", name=first.by, when=when)
 
 
 def _since(one: Sum) -> str:
     parts = []
     if one.amount_minor:
-        parts.append(f"{_money(one.amount_minor, one.currency)} taken")
+        parts.append(say("{amount} taken", amount=_money(one.amount_minor, one.currency)))
     if one.refunded_minor:
-        parts.append(f"{_money(one.refunded_minor, one.currency)} given back")
+        parts.append(say("{amount} given back", amount=_money(one.refunded_minor, one.currency)))
     return f"{wording.till_words(one.key)}: {', '.join(parts)}"
 
 

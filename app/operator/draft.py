@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
+from babel.dates import format_date
+
 from app.core import words
 from app.core.forms import fit_text
+from app.core.languages import locale, say
 from app.operator.spelling import read_amount, read_clock, read_days, read_length, read_share
 from app.operator.tariff_form import (
     BY_THE_MINUTE,
@@ -106,7 +109,11 @@ class _Reading:
             if band.is_empty:
                 continue
             line = self._band(band)
-            called = f"{band.name or 'the one'} in row {number}"
+            called = (
+                say("{name} in row {number}", name=band.name, number=number)
+                if band.name
+                else say("the one in row {number}", number=number)
+            )
             if line and self._add(line, band_token(band.key), called, _row_field(f"band-{band.key}-")):
                 self.of_band[band.key] = line
 
@@ -114,7 +121,7 @@ class _Reading:
         prefix = f"band-{band.key}-"
         windows = self._windows(band, prefix)
         if band.slots not in _PREMIUM or band.how not in (STARTED, BY_THE_MINUTE, FLAT, FREE):
-            self._wrong(prefix + "how", "Choose one of these.")
+            self._wrong(prefix + "how", say("Choose one of these."))
             return None
         about: dict[str, Any] = {"name": band.name, "premium": _PREMIUM[band.slots]}
         if band.how == FREE:
@@ -137,14 +144,14 @@ class _Reading:
         from_s = self._value(prefix + "from", read_clock, band.from_ or "00:00")
         to_s = self._value(prefix + "to", read_clock, band.to or "24:00")
         if from_s == DAY_S:
-            self._wrong(prefix + "from", "Begins before 24:00.")
+            self._wrong(prefix + "from", say("Begins before 24:00."))
         if len(self.errors) > before:
             return None
         assert from_s is not None
         assert to_s is not None
         if days is None:
             if (from_s, to_s) != (0, DAY_S):
-                self._wrong(prefix + "days", "Always is the whole day: say every day.")
+                self._wrong(prefix + "days", say("Always is the whole day: say every day."))
                 return None
             return ()
         return (Window(days, from_s, to_s),)
@@ -186,10 +193,10 @@ class _Reading:
             try:
                 found = json.loads(part)
             except (ValueError, RecursionError):
-                self._wrong("other", f"Line {row} is not JSON.")
+                self._wrong("other", say("Line {number} is not JSON.", number=row))
                 continue
             for document in found if isinstance(found, list) else [found]:
-                called = f"other line {number + 1}"
+                called = say("other line {number}", number=number + 1)
                 if (line := self._other(document, called)) is not None:
                     self._add(line, other_token(number), called, lambda place: "other")
                 number += 1
@@ -212,7 +219,10 @@ class _Reading:
         """All lines in their order, and what is wrong between them."""
         ordered = sorted(self._sources, key=self._rank())
         if len(ordered) > MOST_LINES:
-            self._wrong("other", f"A tariff has at most {MOST_LINES} lines; these are {len(ordered)}.")
+            said = say(
+                "A tariff has at most {most} lines; these are {count}.", most=MOST_LINES, count=len(ordered)
+            )
+            self._wrong("other", said)
         for error in wrong_together([source.line for source in ordered]):
             _, number, place = error.field.split(".", 2)
             source = ordered[int(number)]
@@ -226,7 +236,7 @@ class _Reading:
         day_text, time_text = self._typed.start_day, self._typed.start_time
         if not day_text:
             if time_text:
-                self._wrong("start_day", "Say the day as well, or neither: then it is at once.")
+                self._wrong("start_day", say("Say the day as well, or neither: then it is at once."))
             return None
         day = self._value("start_day", _read_day, day_text)
         after_s = self._value("start_time", read_clock, time_text or "00:00")
@@ -235,11 +245,12 @@ class _Reading:
         zone = words.zone(time_zone)
         starts = as_instant(instant_us(zone, day.toordinal(), after_s))
         if starts > now + FURTHEST_AHEAD:
-            self._wrong("start_day", "At most two years ahead.")
+            self._wrong("start_day", say("At most two years ahead."))
         elif starts <= now - timedelta(minutes=1):
             earliest = now.astimezone(zone)
-            told = f"{earliest.day} {earliest:%b %Y}, {earliest:%H:%M}"
-            self._wrong("start_day", f"This has passed. Earliest is {told}.")
+            date_text = format_date(earliest.date(), "d MMM y", locale())
+            when = f"{date_text}, {earliest:%H:%M}"
+            self._wrong("start_day", say("This has passed. Earliest is {when}.", when=when))
         elif starts > now:
             return starts
         return None
@@ -304,7 +315,7 @@ def _read_day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ValueError("Give a day, such as 2026-11-30.") from None
+        raise ValueError(say("Give a day, such as 2026-11-30.")) from None
 
 
 def _capital(text: str) -> str:

@@ -6,6 +6,7 @@ from starlette.responses import RedirectResponse, Response
 from app.accounts.access import account
 from app.core.errors import Problem
 from app.core.forms import read_form
+from app.core.languages import say, told
 from app.core.money import Money
 from app.core.parts import part
 from app.core.templating import page
@@ -20,7 +21,7 @@ _TOLD_HERE = ("not-so-much-left", "being-paid", "provider-not-here")
 
 async def payments(request: Request) -> Response:
     """``GET /operator/payments``: the payments, newest first."""
-    notice = "It is noted as given back." if request.query_params.get("done") == "given-back" else ""
+    notice = say("It is noted as given back.") if request.query_params.get("done") == "given-back" else ""
     view, status = await payments_page(request, notice)
     return page("operator/payments.html", view, status)
 
@@ -40,10 +41,10 @@ def _done(found: payment_page.Known, number: str) -> dict[str, str]:
     said = wording.refund_words(refund.state, found.payment.provider)
     amount = Money(refund.amount_minor, refund.currency).text()
     if refund.state == RefundState.FAILED:
-        return {"problem": f"{amount} {said}.", "problem_more": "The payment stands as it was."}
+        return {"problem": f"{amount} {said}.", "problem_more": say("The payment stands as it was.")}
     is_underway = refund.state == RefundState.PENDING and found.payment.provider != wording.DESK
     more = (
-        "The card's provider has not said yet that it is done; it is asked again by itself."
+        say("The card's provider has not said yet that it is done; it is asked again by itself.")
         if is_underway
         else ""
     )
@@ -76,12 +77,13 @@ async def refund(request: Request) -> Response:
     except Problem as problem:
         if problem.type not in _TOLD_HERE:
             raise
-        said = {"problem": f"{problem.title}.", "problem_more": problem.detail}
+        said = {"problem": f"{told(problem.title)}.", "problem_more": told(problem.detail)}
         return _shown(request, await payment_page.known(request), order, 409, **said)
     if not _is_same(done, order, by):
         fresh = await payment_page.known(request)
-        other = f"{done.by} gave back {Money(done.amount_minor, done.currency).text()} meanwhile."
-        more = "Nothing else was given back. See what is left."
+        amount = Money(done.amount_minor, done.currency)
+        other = say("{name} gave back {amount} meanwhile.", name=done.by, amount=amount)
+        more = say("Nothing else was given back. See what is left.")
         return _shown(request, fresh, None, 409, problem=other, problem_more=more)
     url = money_views.filled(money_views.payment_url(found.payment.id), refunded=str(done.number))
     return RedirectResponse(url, 303)

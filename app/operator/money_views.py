@@ -83,11 +83,12 @@ class PaymentsPage:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A name with what is true; ``url`` leads to more of it."""
+    """A name with what is true; ``url`` leads to more of it, ``is_id``: it is for looking it up elsewhere."""
 
     name: str
     value: str
     url: str = ""
+    is_id: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +214,7 @@ class Drawer:
     error: str = ""
     counted: str = ""
     difference: str = ""
+    is_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from app.accounts.access import SigningKey, account
 from app.audit.models import AuditEntry
 from app.core.ids import sign_id
+from app.core.languages import say
 from app.core.money import Money
 from app.core.parts import part
 from app.operator import money_views as views
@@ -25,7 +26,6 @@ from app.payments.providers.stripe_amounts import stripe_amount
 from app.payments.receipts import lines_of
 from app.payments.refunding import LONGEST_REASON
 
-SURPLUS_REASON = "Too much was paid"
 MOST_REFUNDS = 9_999
 _REFUND_TONES: dict[str, views.Tone] = {
     RefundState.PENDING: "waits",
@@ -111,7 +111,7 @@ def payment_page(
     surplus_minor = min(found.surplus_minor, found.left_minor)
     return views.PaymentPage(
         operator=account(request).name,
-        title=f"{place.lot}, slot {place.slot}",
+        title=say("{lot}, slot {slot}", lot=place.lot, slot=place.slot),
         amount=row.amount,
         state=wording.payment_words(payment, found.pending_minor),
         tone=row.tone,
@@ -132,7 +132,10 @@ def payment_page(
 
 def _surplus_url(payment: Payment, surplus_minor: int) -> str:
     amount = Money(surplus_minor, payment.currency).major
-    return views.filled(views.payment_url(payment.id), amount=amount, reason=SURPLUS_REASON) + "#refund"
+    return (
+        views.filled(views.payment_url(payment.id), amount=amount, reason=say("Too much was paid"))
+        + "#refund"
+    )
 
 
 def refund_form(request: Request, found: Known) -> views.RefundForm:
@@ -155,22 +158,25 @@ def refund_form(request: Request, found: Known) -> views.RefundForm:
 def _why_not(request: Request, found: Known) -> str:
     payment = found.payment
     if payment.state != PaymentState.PAID:
-        return "Nothing was paid, so nothing can be given back."
+        return say("Nothing was paid, so nothing can be given back.")
     if not found.left_minor:
-        return "All of it is given back, or about to be."
+        return say("All of it is given back, or about to be.")
     if payment.provider not in part(request, Cashier).providers:
-        return f"{payment.provider.capitalize()} is not among those who take money here (LOTLINE_PAYMENTS)."
+        return say(
+            "{provider} is not among those who take money here (LOTLINE_PAYMENTS).",
+            provider=payment.provider.capitalize(),
+        )
     if found.next_number > MOST_REFUNDS:
-        return "It was given back in too many parts."
+        return say("It was given back in too many parts.")
     return ""
 
 
 def _how(payment: Payment) -> str:
     if payment.provider != wording.DESK:
-        return "It goes back to the card."
+        return say("It goes back to the card.")
     if payment.means == "cash":
-        return "Take it out of the drawer and hand it over."
-    return "Give it back at the terminal."
+        return say("Take it out of the drawer and hand it over.")
+    return say("Give it back at the terminal.")
 
 
 @dataclass(frozen=True)
@@ -197,19 +203,21 @@ def read_refund(request: Request, found: Known, sent: Mapping[str, str]) -> Sent
     try:
         amount_minor = read_amount(sent.get("amount", ""), currency)
         if not amount_minor:
-            errors["amount"] = "Give more than nothing."
+            errors["amount"] = say("Give more than nothing.")
         elif amount_minor > found.left_minor and not is_again:
-            errors["amount"] = f"No more than {left.text()} is left of it."
+            errors["amount"] = say("No more than {left} is left of it.", left=left)
         elif _is_too_fine(found.payment, amount_minor):
-            errors["amount"] = f"The card's provider moves no amount of {currency} as fine as this."
+            errors["amount"] = say(
+                "The card's provider moves no amount of {currency} as fine as this.", currency=currency
+            )
     except ValueError as error:
         errors["amount"] = str(error)
     if not reason:
-        errors["reason"] = "Say why: it stays in the books."
+        errors["reason"] = say("Say why: it stays in the books.")
     elif len(reason) > LONGEST_REASON:
-        errors["reason"] = f"At most {LONGEST_REASON} characters."
+        errors["reason"] = say("At most {most} characters.", most=LONGEST_REASON)
     if not number:
-        errors["number"] = "This form is not whole: open the payment again."
+        errors["number"] = say("This form is not whole: open the payment again.")
     form = replace(
         refund_form(request, found),
         amount=sent.get("amount", "")[:40],
@@ -244,26 +252,39 @@ def _is_too_fine(payment: Payment, amount_minor: int) -> bool:
 def _facts(found: Known, bill: Mapping[str, Any], place: wording.Place) -> list[views.Fact]:
     payment, zone = found.payment, place.time_zone
     facts = [
-        views.Fact("Begun", wording.moment(payment.created_at, zone)),
-        views.Fact("Paid with", f"{wording.means_words(payment.means)}, by {payment.provider}"),
+        views.Fact(say("Begun"), wording.moment(payment.created_at, zone)),
+        views.Fact(
+            say("Paid with"),
+            say(
+                "{means}, by {provider}", means=wording.means_words(payment.means), provider=payment.provider
+            ),
+        ),
     ]
     if payment.settled_at is not None:
-        name = "Paid" if payment.state == PaymentState.PAID else "Ended"
+        name = say("Paid") if payment.state == PaymentState.PAID else say("Ended")
         facts.insert(1, views.Fact(name, wording.moment(payment.settled_at, zone)))
     if payment.by:
-        facts.append(views.Fact("Taken by", payment.by))
+        facts.append(views.Fact(say("Taken by"), payment.by))
     begin, until = (datetime.fromisoformat(bill[name]) for name in ("from", "until"))
     facts += [
-        views.Fact("Parked from", wording.moment(begin, zone)),
-        views.Fact("Until" if bill["ended"] else "Good for leaving until", wording.moment(until, zone)),
-        views.Fact("Attempt", f"number {payment.ordinal}"),
-        views.Fact("Payment", payment.id),
-        views.Fact("Booking", payment.reservation_id, views.filled(views.PAYMENTS, q=payment.reservation_id)),
+        views.Fact(say("Parked from"), wording.moment(begin, zone)),
+        views.Fact(
+            say("Until") if bill["ended"] else say("Good for leaving until"), wording.moment(until, zone)
+        ),
+        views.Fact(say("Attempt"), say("number {number}", number=payment.ordinal)),
+        views.Fact(say("Payment"), payment.id, is_id=True),
+        views.Fact(
+            say("Booking"),
+            say("all payments of it"),
+            views.filled(views.PAYMENTS, q=payment.reservation_id),
+        ),
     ]
     if found.receipt is not None:
-        facts.append(views.Fact("Receipt", f"{found.receipt.number:06}"))
+        facts.append(views.Fact(say("Receipt"), f"{found.receipt.number:06}"))
     if payment.charge and payment.charge != payment.id:
-        facts.append(views.Fact(f"With {payment.provider}", payment.charge))
+        facts.append(
+            views.Fact(say("With {provider}", provider=payment.provider), payment.charge, is_id=True)
+        )
     return facts
 
 
@@ -288,7 +309,7 @@ def _refund(payment: Payment, one: Refund, place: wording.Place) -> views.Refund
 
 def _ledger(one: LedgerEntry, place: wording.Place) -> views.LedgerRow:
     kind, _, of = one.account.partition(":")
-    account_ = f"Till, {of}" if kind == "till" else f"Revenue, {place.lot}"
+    account_ = say("Till, {name}", name=of) if kind == "till" else say("Revenue, {lot}", lot=place.lot)
     amount = Money(one.amount_minor, one.currency).text()
     return views.LedgerRow(wording.moment(one.at, place.time_zone), account_, amount)
 

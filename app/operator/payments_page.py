@@ -11,6 +11,7 @@ from starlette.requests import Request
 from app.accounts.access import SigningKey, account
 from app.core.days import day_span, read_day
 from app.core.ids import read_signed_id, sign_id
+from app.core.languages import say, say_in
 from app.core.money import Money
 from app.core.parts import part
 from app.operator import money_views as views
@@ -111,7 +112,7 @@ def read(request: Request, cashier: Cashier, lot: Lot | None, zones: set[str]) -
     fields = {name: request.query_params.get(name, "").strip()[:LONGEST] for name in _FIELDS}
     errors: dict[str, str] = {}
     if fields["lot"] and lot is None:
-        errors["lot"] = f"There is no lot {fields['lot']}."
+        errors["lot"] = say("There is no lot {code}.", code=fields["lot"])
     begun = None
     if fields["day"]:
         try:
@@ -119,9 +120,9 @@ def read(request: Request, cashier: Cashier, lot: Lot | None, zones: set[str]) -
         except ValueError as error:
             errors["day"] = str(error)
     if fields["state"] and fields["state"] not in list(PaymentState):
-        errors["state"] = f"Say one of: {', '.join(PaymentState)}."
+        errors["state"] = say("Say one of: {names}.", names=", ".join(PaymentState))
     if fields["provider"] and fields["provider"] not in providers(cashier, fields["provider"]):
-        errors["provider"] = f"Say one of: {', '.join(cashier.providers)}."
+        errors["provider"] = say("Say one of: {names}.", names=", ".join(cashier.providers))
     receipt, named = None, None
     if fields["q"]:
         try:
@@ -145,7 +146,7 @@ def read(request: Request, cashier: Cashier, lot: Lot | None, zones: set[str]) -
 def _day(text: str, zones: set[str]) -> tuple[datetime, datetime]:
     day = read_day(text)
     if len(zones) > 1:
-        raise ValueError("Choose a lot as well: the clocks of the lots differ.")
+        raise ValueError(say("Choose a lot as well: the clocks of the lots differ."))
     return day_span(day, next(iter(zones), "UTC"))
 
 
@@ -179,11 +180,14 @@ def _filters(asked: Asked, lots: list[Lot], cashier: Cashier) -> views.Filters:
     known = providers(cashier, asked.fields["provider"])
     return views.Filters(
         **asked.fields,
-        lots=(views.Option("", "All lots"), *(views.Option(one.code, one.name) for one in lots)),
+        lots=(views.Option("", say("All lots")), *(views.Option(one.code, one.name) for one in lots)),
         states=(
-            views.Option("", "Any"),
+            views.Option("", say_in("in a list", "Any")),
             *(views.Option(state, said[0].upper() + said[1:]) for state, said in wording.STATES.items()),
         ),
-        providers=(views.Option("", "Any"), *(views.Option(name, name.capitalize()) for name in known)),
+        providers=(
+            views.Option("", say_in("in a list", "Any")),
+            *(views.Option(name, name.capitalize()) for name in known),
+        ),
         errors=asked.errors,
     )

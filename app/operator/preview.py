@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from babel.dates import format_date
+
 from app.core import words
+from app.core.languages import locale, say, say_in
 from app.core.money import Money
 from app.operator import views
+from app.operator.spelling import day_names
 from app.payments.fees import FeeLine, NotCovered, Stay, fee
 from app.payments.tariffs.lines import Tariff
 from app.payments.tariffs.wall_clock import as_instant, instant_us
@@ -18,13 +22,6 @@ MOST_OWN = 8
 _TUESDAY, _WEDNESDAY, _FRIDAY, _SUNDAY = 1, 2, 4, 6
 _LOOKED_AHEAD_DAYS = 370
 _ROUND = timedelta(minutes=30)
-_RULES = {
-    "left in time": "Free when you leave within {unit}",
-    "per started increment": "Per started {unit}",
-    "at most per day": "Day limit",
-    "at most per period": "Limit for {unit}",
-    "at most per window": "Limit",
-}
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,8 @@ def clock_change(zone: ZoneInfo, now: datetime) -> Sample | None:
         around = _ROUND + max(-jump, timedelta(0))
         is_back = jump < timedelta(0)
         stay = _of(change - around, change + around)
-        return Sample(stay, f"clocks go {'back' if is_back else 'forward'}", dated=True)
+        note = say("clocks go back") if is_back else say("clocks go forward")
+        return Sample(stay, note, dated=True)
     return None
 
 
@@ -106,13 +104,13 @@ def own_stay(from_: str, to: str, *, premium: bool, time_zone: str) -> Stay:
         start, end = (_instant(zone, one.date(), f"{one.hour}:{one.minute}") for one in (first, last))
         years = {one.year for one in (first, last)}
     except (ValueError, OverflowError):
-        raise ValueError("Say from when to when.") from None
+        raise ValueError(say("Say from when to when.")) from None
     if not years <= set(range(2000, 2200)):
-        raise ValueError("Say a year from 2000 to 2199.")
+        raise ValueError(say("Say a year from {first} to {last}.", first=2000, last=2199))
     if end <= start:
-        raise ValueError("It ends before it begins.")
+        raise ValueError(say("It ends before it begins."))
     if end - start > LONGEST:
-        raise ValueError(f"At most {LONGEST.days} days.")
+        raise ValueError(say("At most {days} days.", days=LONGEST.days))
     return _of(start, end, premium=premium)
 
 
@@ -151,10 +149,12 @@ def shown(sample: Sample, draft: Tariff, in_force: Tariff | None) -> views.Sampl
         cost = fee(draft, stay)
     except NotCovered as why:
         said = "; ".join(why.reasons)
-        return views.SampleStay(title, about, "", now, (), f"Not priced: {said}.", sample.number)
+        return views.SampleStay(
+            title, about, "", now, (), say("Not priced: {reasons}.", reasons=said), sample.number
+        )
     lines = tuple(_line(line, currency) for line in cost.lines)
     amount = cost.money.text()
-    is_same = now == f"now {amount}"
+    is_same = now == say("now {amount}", amount=amount)
     return views.SampleStay(title, about, amount, "" if is_same else now, lines, number=sample.number)
 
 
@@ -162,25 +162,28 @@ def _now(stay: Stay, in_force: Tariff | None) -> str:
     if in_force is None:
         return ""
     try:
-        return f"now {fee(in_force, stay).money.text()}"
+        return say("now {amount}", amount=fee(in_force, stay).money)
     except NotCovered:
-        return "now not priced"
+        return say("now not priced")
 
 
 def _title(sample: Sample, time_zone: str) -> str:
     zone = words.zone(time_zone)
     start, end = sample.stay.start.astimezone(zone), sample.stay.end.astimezone(zone)
-    day = f"{start:%a} {start.day} {start:%b}" if sample.dated else f"{start:%a}"
-    if start.date() == end.date():
-        return f"{day} {start:%H:%M} to {end:%H:%M}"
-    last = f"{end:%a} {end.day} {end:%b}" if sample.dated else f"{end:%a}"
-    return f"{day} {start:%H:%M} to {last} {end:%H:%M}"
+    first = f"{_day(start, sample)} {start:%H:%M}"
+    last = f"{end:%H:%M}" if start.date() == end.date() else f"{_day(end, sample)} {end:%H:%M}"
+    return say("{first} to {last}", first=first, last=last)
+
+
+def _day(instant: datetime, sample: Sample) -> str:
+    name = day_names()[instant.weekday()]
+    return f"{name} {format_date(instant.date(), 'd MMM', locale())}" if sample.dated else name
 
 
 def _about(sample: Sample) -> str:
-    kind = "premium" if sample.stay.premium else "standard"
+    kind = say_in("of a slot", "premium") if sample.stay.premium else say("standard")
     lasts = _length(sample.stay.end - sample.stay.start)
-    return f"{kind}, {lasts}{': ' + sample.note if sample.note else ''}"
+    return f"{kind}, {lasts}: {sample.note}" if sample.note else f"{kind}, {lasts}"
 
 
 def _length(lasts: timedelta) -> str:
@@ -198,16 +201,27 @@ def _line(line: FeeLine, currency: str) -> views.CostLine:
     name, _, rule = line.rule.rpartition(", ")
     if rule == "surcharge":
         times = f"+ {line.unit}" if line.unit.endswith("%") else _times(line, currency)
-        return views.CostLine(name or "Surcharge", times, _amount(line, currency))
-    if rule in _RULES:
+        return views.CostLine(name or say("Surcharge"), times, _amount(line, currency))
+    if rule in _rules(line.unit):
         if rule == "per started increment":
-            said = name or "Per started " + line.unit
+            said = name or say("Per started {unit}", unit=line.unit)
             return views.CostLine(said, _times(line, currency), _amount(line, currency))
-        said = _RULES[rule].format(unit=line.unit)
+        said = _rules(line.unit)[rule]
         return views.CostLine(f"{name}, {said}" if name else said, "", _amount(line, currency))
-    said = line.rule[:1].upper() + line.rule[1:]
+    said = say("Free time") if rule == "free time" else line.rule[:1].upper() + line.rule[1:]
     times = _times(line, currency) if line.quantity > 1 else line.unit if rule == "free time" else ""
     return views.CostLine(said, times, _amount(line, currency))
+
+
+def _rules(unit: str) -> dict[str, str]:
+    """How the rules of a fee are called here."""
+    return {
+        "left in time": say("Free when you leave within {unit}", unit=unit),
+        "per started increment": say("Per started {unit}", unit=unit),
+        "at most per day": say("Day limit"),
+        "at most per period": say("Limit for {unit}", unit=unit),
+        "at most per window": say("Limit"),
+    }
 
 
 def _times(line: FeeLine, currency: str) -> str:

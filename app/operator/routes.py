@@ -10,6 +10,7 @@ from app.bookings.desk import run_again_on_conflict
 from app.bookings.paths import lot_in_path
 from app.core.db import Database
 from app.core.forms import read_form
+from app.core.languages import say
 from app.core.parts import part
 from app.core.templating import page
 from app.operator import tariff_page, views
@@ -75,7 +76,7 @@ async def send_tariff(request: Request) -> Response:
         view = await tariff_page.tariff_page(request, place, found, draft, own, focus=focus)
         return page("operator/tariff.html", replace(view, made_from=_made_from(sent)))
     if not draft.lines and not draft.errors:
-        draft = replace(draft, errors={"other": "A tariff without any line says nothing: add a row."})
+        draft = replace(draft, errors={"other": say("A tariff without any line says nothing: add a row.")})
     if draft.errors:
         view = await tariff_page.tariff_page(request, place, found, draft, own, shows_errors=True)
         return page("operator/tariff.html", replace(view, made_from=_made_from(sent)), 422)
@@ -120,5 +121,5 @@ def _published(text: str, found: tariff_page.Known) -> str:
     if found.newest is None or text != str(found.number):
         return ""
     if found.newest.valid_from <= found.now:
-        return f"Version {found.number} is in force."
-    return f"Version {found.number} is published."
+        return say("Version {number} is in force.", number=found.number)
+    return say("Version {number} is published.", number=found.number)

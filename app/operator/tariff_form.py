@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.core.forms import fit_text
-from app.operator.spelling import ALWAYS, amount_text, days_text, share_text
+from app.operator.spelling import always, amount_text, days_text, share_text
 from app.payments.tariffs.charging import length_text
 from app.payments.tariffs.documents import written
 from app.payments.tariffs.lines import (
@@ -186,7 +186,7 @@ def _band(line: Line, currency: str, key: int) -> Band | None:
     price = _price(line, currency)
     if price is None or line.sizes or len(line.windows) > 1 or not _is_plain(line.name):
         return None
-    days, from_s, to_s = ALWAYS, 0, DAY_S
+    days, from_s, to_s = always(), 0, DAY_S
     for window in line.windows:
         days, from_s, to_s = days_text(window.days), window.from_s, window.to_s
     if not _is_minutes(from_s) or not _is_minutes(to_s):

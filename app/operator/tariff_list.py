@@ -4,9 +4,10 @@ from starlette.requests import Request
 
 from app.accounts.access import account
 from app.core.db import Database
+from app.core.languages import say
 from app.core.parts import part
 from app.operator import views
-from app.operator.tariff_page import MADE_AT_FIRST, instant_text, waits_text
+from app.operator.tariff_page import instant_text, made_at_first, waits_text
 from app.operator.wording import summary
 from app.payments.queries import Version, versions_in_force, versions_to_come
 from app.slots import queries as slots
@@ -39,7 +40,7 @@ async def tariffs_page(request: Request) -> views.TariffsPage:
 def _row(url: str, lot: str, area: str, holds: Version | None, coming: Version | None) -> views.TariffRow:
     said = waits_text(coming) if coming else ""
     if holds is None:
-        return views.TariffRow(url, lot, area, "No tariff yet", None, coming=said)
+        return views.TariffRow(url, lot, area, say("No tariff yet"), None, coming=said)
     tariff = holds.tariff
     return views.TariffRow(
         url=url,
@@ -48,6 +49,6 @@ def _row(url: str, lot: str, area: str, holds: Version | None, coming: Version |
         summary=summary(tariff.lines, tariff.currency),
         version=tariff.version,
         since=instant_text(holds.valid_from, tariff.time_zone),
-        by=holds.by or MADE_AT_FIRST,
+        by=holds.by or made_at_first(),
         coming=said,
     )

@@ -12,12 +12,13 @@ from app.accounts.access import account
 from app.bookings import problems
 from app.core import words
 from app.core.db import Database
+from app.core.languages import say, say_many
 from app.core.parts import part
 from app.operator import preview as samples
 from app.operator import views
 from app.operator.draft import Draft, draft_of
 from app.operator.publishing import AnotherVersion
-from app.operator.spelling import USUAL_DAYS, symbol
+from app.operator.spelling import symbol, usual_days
 from app.operator.tariff_form import Band, Typed
 from app.operator.week import tones, weeks
 from app.operator.wording import differences, gap_texts
@@ -31,7 +32,10 @@ from app.payments.tariffs.lines import Tariff
 from app.slots.layout import Layout
 from app.slots.models import Area
 
-MADE_AT_FIRST = "made with the lot"
+
+def made_at_first() -> str:
+    """By whom a lot's first tariff is."""
+    return say("made with the lot")
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,8 @@ async def known(request: Request, place: Place) -> Known:
 def waits_text(coming: Version) -> str:
     """``Version 4 from Tue 1 Dec 2026, 08:00``."""
     tariff = coming.tariff
-    return f"Version {tariff.version} from {instant_text(coming.valid_from, tariff.time_zone)}"
+    when = instant_text(coming.valid_from, tariff.time_zone)
+    return say("Version {number} from {when}", number=tariff.version, when=when)
 
 
 def instant_text(instant: datetime, time_zone: str) -> str:
@@ -137,7 +142,7 @@ async def tariff_page(
         operator=account(request).name,
         lot_code=lot.code,
         area=place.area.code if place.area else "",
-        title=f"{lot.name}, area {place.area.code}" if place.area else lot.name,
+        title=say("{lot}, area {area}", lot=lot.name, area=place.area.code) if place.area else lot.name,
         about=_about(place, found),
         currency_symbol=symbol(lot.currency),
         time_zone=words.place(lot.time_zone),
@@ -146,7 +151,7 @@ async def tariff_page(
         typed=draft.typed,
         errors=draft.errors if shows_errors else {},
         bands=_band_rows(draft, toned),
-        usual_days=USUAL_DAYS,
+        usual_days=usual_days(),
         areas=_areas(place, found),
         preview=await preview(place, found, draft, own_stay.kept, tariff, toned),
         own_stay=own_stay,
@@ -159,15 +164,24 @@ async def tariff_page(
 
 def _about(place: Place, found: Known) -> str:
     count = sum(place.area is None or slot.area_code == place.area.code for slot in place.layout.slots)
-    slots_said = f"{count} slot{'' if count == 1 else 's'}"
+    slots_said = say_many("{count} slot", "{count} slots", count)
     if found.holds is None:
         if place.area and found.in_force:
-            return f"{slots_said}, at the lot's tariff. What you publish here is for this area alone."
-        return f"{slots_said}. There is no tariff yet."
+            return say(
+                "{slots}, at the lot's tariff. What you publish here is for this area alone.",
+                slots=slots_said,
+            )
+        return say("{slots}. There is no tariff yet.", slots=slots_said)
     tariff = found.holds.tariff
     since = instant_text(found.holds.valid_from, tariff.time_zone)
-    by = f"by {found.holds.by}" if found.holds.by else MADE_AT_FIRST
-    return f"Version {tariff.version}, since {since}, {by}. {slots_said}."
+    by = say("by {name}", name=found.holds.by) if found.holds.by else made_at_first()
+    return say(
+        "Version {number}, since {when}, {by}. {slots}.",
+        number=tariff.version,
+        when=since,
+        by=by,
+        slots=slots_said,
+    )
 
 
 def _tones(draft: Draft, tariff: Tariff) -> dict[int, str]:
@@ -187,12 +201,12 @@ def _areas(place: Place, found: Known) -> tuple[views.AreaLink, ...]:
     code = place.layout.lot.code
     if not place.layout.areas:
         return ()
-    whole = views.AreaLink("Whole lot", views.tariff_url(code), place.area is None, True)
+    whole = views.AreaLink(say("Whole lot"), views.tariff_url(code), place.area is None, True)
     return (
         whole,
         *(
             views.AreaLink(
-                f"Area {area.code}",
+                say("Area {area}", area=area.code),
                 views.tariff_url(code, area.code),
                 place.area is not None and area.id == place.area.id,
                 area.id in found.own,
@@ -261,10 +275,13 @@ def what_came(place: Place, found: AnotherVersion) -> views.Meanwhile:
     currency = place.layout.lot.currency
     newest, before = found.newest, found.known
     gone, come = differences(before.tariff.lines if before else (), newest.tariff.lines, currency)
-    who = newest.by or "Somebody"
+    who = newest.by or say("Somebody")
     when = words.clock(newest.created_at, place.layout.lot.time_zone)
-    said = (
-        f"{who} has published version {newest.tariff.version} at {when}, after you opened this form. "
-        "Nothing of yours is published yet. Publish again to put yours in its place."
+    said = say(
+        "{name} has published version {number} at {when}, after you opened this form. "
+        "Nothing of yours is published yet. Publish again to put yours in its place.",
+        name=who,
+        number=newest.tariff.version,
+        when=when,
     )
     return views.Meanwhile(said, tuple(gone), tuple(come))

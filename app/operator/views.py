@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from app.core.languages import say
+from app.operator.spelling import day_names
 from app.operator.tariff_form import Band, Typed
 
 
@@ -121,6 +123,10 @@ class Preview:
     wrong: tuple[tuple[str, str, str], ...]
     swatches: tuple[tuple[int, str], ...]
 
+    @property
+    def day_names(self) -> tuple[str, ...]:
+        return day_names()
+
 
 @dataclass(frozen=True, slots=True)
 class PreviewAnswer:
@@ -214,28 +220,56 @@ class BandRow:
 
 
 BAND_PARTS = ("name", "slots", "days", "from", "to", "price", "how", "minutes")
-FIELD_NAMES: dict[str, str] = {
-    "grace": "Free when you leave within",
-    "free_time": "First minutes free",
-    "minimum": "At least",
-    "day_most": "Most per calendar day",
-    "period_most": "Most per 24 h from the start",
-    "premium": "Premium slots",
-    "longest_stay": "Longest stay",
-    "overstay": "Overstay",
-    "overstay_minutes": "Overstay, per started",
-    "no_show": "No-show",
-    "start_day": "Starts to apply",
-    "start_time": "At",
-    "other": "Other rate lines",
-}
+FIELD_NAMES = (
+    "grace",
+    "free_time",
+    "minimum",
+    "day_most",
+    "period_most",
+    "premium",
+    "longest_stay",
+    "overstay",
+    "overstay_minutes",
+    "no_show",
+    "start_day",
+    "start_time",
+    "other",
+)
+
+
+def field_names() -> dict[str, str]:
+    """What each field outside the rows is called."""
+    return {
+        "grace": say("Free when you leave within"),
+        "free_time": say("First minutes free"),
+        "minimum": say("At least"),
+        "day_most": say("Most per calendar day"),
+        "period_most": say("Most per 24 h from the start"),
+        "premium": say("Premium slots"),
+        "longest_stay": say("Longest stay"),
+        "overstay": say("Overstay"),
+        "overstay_minutes": say("Overstay, per started"),
+        "no_show": say("No-show"),
+        "start_day": say("Starts to apply"),
+        "start_time": say("At"),
+        "other": say("Other rate lines"),
+    }
 
 
 def field_label(name: str, bands: tuple[Band, ...]) -> str:
     """What a field is called where an error names it."""
     if name in FIELD_NAMES:
-        return FIELD_NAMES[name]
+        return field_names()[name]
     _, key, part = name.split("-", 2)
     number = next((at for at, band in enumerate(bands, 1) if str(band.key) == key), 0)
-    said = {"from": "from", "to": "to", "how": "kind of price", "minutes": "per started"}
-    return f"Row {number}, {said.get(part, part)}"
+    said = {
+        "name": say("name"),
+        "slots": say("slots"),
+        "days": say("days"),
+        "from": say("from"),
+        "to": say("to"),
+        "price": say("price"),
+        "how": say("kind of price"),
+        "minutes": say("per started"),
+    }
+    return say("Row {number}, {field}", number=number, field=said.get(part, part))

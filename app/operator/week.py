@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from app.core.languages import say
 from app.operator import views
 from app.operator.spelling import days_text
 from app.operator.wording import price_text
@@ -38,7 +39,7 @@ def weeks(tariff: Tariff, toned: Mapping[int, str]) -> tuple[views.Week, ...]:
     standard, premium = _week(tariff, toned, premium=False), _week(tariff, toned, premium=True)
     if standard.days == premium.days:
         return (standard,)
-    return (_named(standard, "Standard slots"), _named(premium, "Premium slots"))
+    return (_named(standard, say("Standard slots")), _named(premium, say("Premium slots")))
 
 
 def _named(week: views.Week, label: str) -> views.Week:
@@ -57,7 +58,9 @@ def _week(tariff: Tariff, toned: Mapping[int, str], *, premium: bool) -> views.W
 def _stretch(band: Band, currency: str, toned: Mapping[int, str]) -> views.Stretch:
     held = band.price or band.flat
     line: Line | None = held.line if held else None
-    said = "no price" if line is None else ", ".join(filter(None, [line.name, price_text(line, currency)]))
+    said = (
+        say("no price") if line is None else ", ".join(filter(None, [line.name, price_text(line, currency)]))
+    )
     return views.Stretch(band.from_s // 60, band.to_s // 60, toned.get(id(line), NO_TONE), said)
 
 
@@ -80,7 +83,12 @@ def _rows(days: tuple[tuple[views.Stretch, ...], ...]) -> tuple[tuple[str, str],
         (
             days_text(numbers),
             "; ".join(
-                f"{clock_text(part.from_min * 60)} to {clock_text(part.to_min * 60)} {part.title}"
+                say(
+                    "{begin} to {end} {price}",
+                    begin=clock_text(part.from_min * 60),
+                    end=clock_text(part.to_min * 60),
+                    price=part.title,
+                )
                 for part in day
             ),
         )

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from app.core.languages import say, say_in
 from app.core.money import Money
-from app.operator.spelling import days_text, share_text
+from app.operator.spelling import amount_text, days_text, share_text
 from app.payments.tariffs.charging import length_text
 from app.payments.tariffs.documents import gaps, kind_of, slots_told_apart
 from app.payments.tariffs.lines import (
@@ -18,6 +19,7 @@ from app.payments.tariffs.lines import (
     Maximum,
     Minimum,
     NoShow,
+    Offer,
     Overstay,
     PerIncrement,
     Surcharge,
@@ -36,14 +38,25 @@ _DAYS = {
 
 def line_text(line: Line, currency: str) -> str:
     """``Weekday, Mon to Fri 07:00 to 19:00: €0.70 per started 15 min``."""
-    whom = {True: "premium", False: "standard", None: ""}[line.premium]
-    where = [line.name, " and ".join(map(window_text, line.windows)), whom, " and ".join(line.sizes)]
+    times = _and([window_text(window) for window in line.windows])
+    where = [line.name, times, _kind(line.premium), _and(list(line.sizes))]
     about = ", ".join(dict.fromkeys(filter(None, where)))
     return f"{about}: {price_text(line, currency)}" if about else price_text(line, currency)
 
 
+def _and(parts: list[str]) -> str:
+    text = parts[0] if parts else ""
+    for part in parts[1:]:
+        text = say("{one} and {other}", one=text, other=part)
+    return text
+
+
+def _kind(premium: bool | None) -> str:
+    return {True: say_in("of a slot", "premium"), False: say("standard"), None: ""}[premium]
+
+
 def window_text(window: Window) -> str:
-    hours = f"{clock_text(window.from_s)} to {clock_text(window.to_s)}"
+    hours = say("{first} to {last}", first=clock_text(window.from_s), last=clock_text(window.to_s))
     return f"{days_text(window.days)} {hours}"
 
 
@@ -54,41 +67,65 @@ def price_text(line: Line, currency: str) -> str:
         return Money(minor, currency).text()
 
     match line:
+        case PerIncrement() if line.per_s == line.increment_s:
+            price, each = money(line.price_minor), length_text(line.increment_s)
+            return say("{price} per started {each}", price=price, each=each)
         case PerIncrement():
-            each = f"{money(line.price_minor)} per "
-            if line.per_s == line.increment_s:
-                return f"{each}started {length_text(line.increment_s)}"
-            return f"{each}{length_text(line.per_s)}, by started {length_text(line.increment_s)}"
+            price, step = money(line.price_minor), length_text(line.increment_s)
+            return say(
+                "{price} per {each}, by started {step}", price=price, each=length_text(line.per_s), step=step
+            )
         case Tiers():
-            return "tiers from " + money(line.tiers[0].price_minor)
+            return say("tiers from {price}", price=money(line.tiers[0].price_minor))
         case FlatRate():
-            return f"{money(line.price_minor)} flat"
+            return say("{price} flat", price=money(line.price_minor))
         case Free():
-            return "free"
-        case Overstay() | Holding():
-            each = f"{money(line.price_minor)} per started {length_text(line.increment_s)}"
-            return f"{kind_of(line)} {each}"
+            return say_in("of a price", "free")
+        case Overstay():
+            price, each = money(line.price_minor), length_text(line.increment_s)
+            return say("overstay {price} per started {each}", price=price, each=each)
+        case Holding():
+            price, each = money(line.price_minor), length_text(line.increment_s)
+            return say("holding {price} per started {each}", price=price, each=each)
         case FreeTime():
-            return f"first {length_text(line.lasts_s)} free"
+            return say("first {length} free", length=length_text(line.lasts_s))
         case Grace():
-            return f"free when left within {length_text(line.lasts_s)}"
+            return say("free when left within {length}", length=length_text(line.lasts_s))
         case EndGrace():
-            return f"{length_text(line.lasts_s)} over cost nothing"
+            return say("{length} over cost nothing", length=length_text(line.lasts_s))
         case LongestStay():
-            return f"at most {length_text(line.lasts_s)} long"
+            return say("at most {length} long", length=length_text(line.lasts_s))
         case Maximum():
-            per = length_text(line.period_s) if line.per == "period" else line.per
-            return f"at most {money(line.amount_minor)} per {per}"
+            per = length_text(line.period_s) if line.per == "period" else _per(line.per)
+            return say("at most {price} per {each}", price=money(line.amount_minor), each=per)
         case Minimum():
-            return f"at least {money(line.amount_minor)}"
+            return say("at least {price}", price=money(line.amount_minor))
         case NoShow():
-            return f"no-show {money(line.amount_minor)}"
+            return say("no-show {price}", price=money(line.amount_minor))
         case Surcharge(percent_bp=share) if share:
             return share_text(share)
         case Surcharge():
             return f"+ {money(line.amount_minor)}"
+        case Offer():
+            return say("code {code}: {worth}", code=line.code, worth=worth_text(line, currency))
         case _:
             return kind_of(line).replace("-", " ")
+
+
+def worth_text(offer: Offer, currency: str) -> str:
+    """What an offer gives, as its field says it: ``10 %``, ``€2.00``, ``30 min``."""
+    parts = []
+    if offer.percent_bp:
+        parts.append(share_text(offer.percent_bp).removeprefix("+ "))
+    if offer.amount_minor:
+        parts.append(amount_text(offer.amount_minor, currency))
+    if offer.free_s:
+        parts.append(length_text(offer.free_s))
+    return " + ".join(parts)
+
+
+def _per(what: str) -> str:
+    return {"day": say("day"), "window": say("window")}.get(what, what)
 
 
 def summary(lines: Sequence[Line], currency: str) -> str:
@@ -97,14 +134,13 @@ def summary(lines: Sequence[Line], currency: str) -> str:
     most = [line for line in lines if isinstance(line, Maximum) and line.per in ("day", "period")]
     told = [_short(line, currency) for line in prices[:4]]
     if len(prices) > 4:
-        told.append(f"{len(prices) - 4} more")
+        told.append(say("{count} more", count=len(prices) - 4))
     told += [price_text(line, currency) for line in most[:1]]
-    return "; ".join(told) if told else "No line says what time costs"
+    return "; ".join(told) if told else say("No line says what time costs")
 
 
 def _short(line: Line, currency: str) -> str:
-    name = line.name or {True: "premium", False: "standard", None: ""}[line.premium]
-    return f"{name} {price_text(line, currency)}".strip()
+    return f"{line.name or _kind(line.premium)} {price_text(line, currency)}".strip()
 
 
 def differences(old: Sequence[Line], new: Sequence[Line], currency: str) -> tuple[list[str], list[str]]:
@@ -123,7 +159,7 @@ def gap_texts(lines: Sequence[Line]) -> tuple[str, ...]:
         found = by_kind[kinds[0]]
         return tuple(f"{days_text(days)} {hours}" for hours, days in found.items())
     return tuple(
-        f"{' '.join(filter(None, [size, 'premium' if premium else 'standard']))}: {days_text(days)} {hours}"
+        f"{' '.join(filter(None, [size, _kind(premium)]))}: {days_text(days)} {hours}"
         for (size, premium), one in by_kind.items()
         for hours, days in one.items()
     )
@@ -134,5 +170,6 @@ def _by_hours(told: Sequence[str]) -> dict[str, set[int]]:
     found: dict[str, set[int]] = {}
     for text in told:
         day, _, hours = text.partition(" from ")
-        found.setdefault(hours, set()).add(_DAYS[day])
+        first, _, last = hours.partition(" to ")
+        found.setdefault(say("{first} to {last}", first=first, last=last), set()).add(_DAYS[day])
     return found

@@ -5,8 +5,9 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from playwright.async_api import Page
+from playwright.async_api import FilePayload, Page
 
+from app.slots.demo import demo_file
 from tests.e2e.installation import Installation
 from tests.e2e.rest import Rest, new_plate
 from tests.e2e.visitors import Visitors
@@ -78,6 +79,20 @@ async def prepare_tour(visitors: Visitors, rest: Rest, lotline: Installation) ->
 
     free = (await rest.free_slot("D"))["name"]
     lot = "/lots/riverside"
+    await page.goto("/operator/import")
+    await page.set_input_files("#file", file("tour.csv", "slot,size\ntour-1,car\ntour-2,ship\n"))
+    await page.click("#try")
+    tried = urlsplit(page.url).path
+    await page.goto("/operator/import")
+    await page.set_input_files("#file", file("west.geojson", demo_file()))
+    await page.click("#try")
+    drawn = urlsplit(page.url).path
+    await page.goto("/operator/import")
+    await page.set_input_files("#file", file("gate.csv", f"slot,lot\n{AWAITED_LOT}-3,{AWAITED_LOT}\n"))
+    await page.click("#try")
+    await page.click("#import")
+    await page.wait_for_selector("#notice")
+    imported = urlsplit(page.url).path
     drivers = (
         Place("lots", "/"),
         Place("lots, nothing found", "/?q=zzzz"),
@@ -131,11 +146,28 @@ async def prepare_tour(visitors: Visitors, rest: Rest, lotline: Installation) ->
         Place("closing of a lot without payments", "/operator/closing"),
         Place("displays", "/operator/displays"),
         Place("displays, a code that is wrong", "/operator/displays", press="#pair-button"),
+        Place("operator's lots", "/operator"),
+        Place("operator's lots, nothing found", "/operator?q=zzzz"),
+        Place("new lot", "/operator/lots/new"),
+        Place("operator's lot", "/operator/lots/riverside"),
+        Place("operator's lot, closing it", "/operator/lots/riverside", press="#close > summary"),
+        Place("area", "/operator/lots/riverside/areas/A"),
+        Place("slot to be edited", f"/operator/lots/riverside/slots/{free}"),
+        Place("import", "/operator/import"),
+        Place("import, tried", tried),
+        Place("import, tried, with a map", drawn),
+        Place("import that is done", imported),
         Place("tariffs", "/operator/tariffs"),
         Place("tariff", "/operator/lots/riverside/tariff"),
         Place("tariff of an area", "/operator/lots/riverside/tariff?area=A"),
     )
     return Tour(drivers + attendants, list(await page.context.cookies()))  # type: ignore[arg-type]
+
+
+def file(name: str, data: str | bytes) -> FilePayload:
+    """A file as a browser sends it."""
+    raw = data.encode() if isinstance(data, str) else data
+    return {"name": name, "mimeType": "text/plain", "buffer": raw}
 
 
 async def book(page: Page, name: str) -> str:
