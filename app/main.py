@@ -34,6 +34,7 @@ from app.driver import payment_routes as payments
 from app.driver import routes as driver
 from app.driver.errors import error_page
 from app.lifespan import lifespan
+from app.operator import audit_page
 from app.operator import import_routes as imports
 from app.operator import lot_routes as operator_lots
 from app.operator import money_routes as money
@@ -136,6 +137,7 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/operator/payments/{payment}", money.payment, OPERATOR),
         GuardedRoute("/operator/payments/{payment}/refund", money.refund, OPERATOR, ["POST"]),
         GuardedRoute("/operator/payments/refunds/{refund}/given-back", money.given_back, OPERATOR, ["POST"]),
+        GuardedRoute("/operator/audit", audit_page.audit, OPERATOR),
         GuardedRoute("/operator/closing", money.closing, OPERATOR),
         GuardedRoute("/operator/closing", money.close, OPERATOR, ["POST"]),
         GuardedRoute("/operator/closing.csv", money.closing_csv, OPERATOR),

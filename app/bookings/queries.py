@@ -35,6 +35,16 @@ class Booking:
         return found
 
 
+async def bookings_of_entity(connection: AsyncConnection, typed: str, most: int) -> tuple[str, ...]:
+    """The newest bookings of whoever this is, as a plate or as it was typed, running and ended."""
+    entities = {as_compared(typed, plate=plate) for plate in (True, False)}
+    found: list[str] = []
+    for bookings, newest in ((RESERVATION, RESERVATION.c.start_at), (HISTORY, HISTORY.c.ended_at)):
+        asked = select(bookings.c.id).where(bookings.c.entity.in_(entities))
+        found += (await connection.execute(asked.order_by(newest.desc()).limit(most))).scalars()
+    return tuple(found)
+
+
 @dataclass(frozen=True)
 class Seen:
     """A booking as a row of an attendant's list."""

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from babel.dates import format_date
 from app.core import words
 from app.core.forms import fit_text
 from app.core.languages import locale, say
-from app.operator.spelling import read_amount, read_clock, read_days, read_length, read_share
+from app.operator.spelling import amount_text, read_amount, read_clock, read_days, read_length, read_share
 from app.operator.tariff_form import (
     BY_THE_MINUTE,
     FLAT,
@@ -25,6 +25,7 @@ from app.operator.tariff_form import (
     Band,
     Typed,
     band_token,
+    code_token,
     day_from_the_start,
     other_token,
     premium_surcharge,
@@ -41,6 +42,7 @@ from app.payments.tariffs.lines import (
     Maximum,
     Minimum,
     NoShow,
+    Offer,
     Overstay,
     PerIncrement,
     Tariff,
@@ -53,6 +55,7 @@ FURTHEST_AHEAD = timedelta(days=731)
 _PREMIUM = {text: premium for premium, text in SLOTS.items()}
 # Where a row shows what is wrong with a part of its line.
 _AT = {"name": "name", "price_minor": "price", "increment_s": "minutes", "per_s": "minutes"}
+_TIME = re.compile(r"\d *(?:d|h|min|m)\b", re.IGNORECASE)
 _LINE_NUMBER = re.compile(r"\bline (\d+)\b")
 
 
@@ -80,6 +83,7 @@ def draft_of(typed: Typed, currency: str, time_zone: str, now: datetime) -> Draf
     starts = reading.start(time_zone, now)
     reading.bands()
     reading.limits()
+    reading.codes()
     reading.others()
     lines = reading.together()
     errors = {name: " ".join(said) for name, said in reading.errors.items()}
@@ -181,6 +185,32 @@ class _Reading:
             increment_s = self._value("overstay_minutes", read_length, given["overstay_minutes"])
             if minor is not None and increment_s is not None:
                 self._limit(Overstay(price_minor=minor, increment_s=increment_s), "overstay")
+
+    def codes(self) -> None:
+        for code in self._typed.codes:
+            if code.is_empty:
+                continue
+            prefix = f"code-{code.key}-"
+            if not code.code:
+                self._wrong(prefix + "code", say("Give the code."))
+            worth = self._value(prefix + "gives", self._worth, code.gives)
+            if code.code and worth is not None:
+                called = say("code {code}", code=code.code)
+                line = replace(Offer(code=code.code), **worth)  # type: ignore[arg-type]
+                self._add(line, code_token(code.key), called, _code_field(prefix))
+
+    def _worth(self, text: str) -> dict[str, int]:
+        """A share, a time or an amount, whichever it is written as."""
+        if text.endswith("%"):
+            return {"percent_bp": read_share(text)}
+        if _TIME.search(text):
+            return {"free_s": read_length(text)}
+        try:
+            return {"amount_minor": self._amount(text)}
+        except ValueError:
+            example = amount_text(200, self._currency)
+            said = say("Give a share, an amount or a time: 10 %, {amount} or 30 min.", amount=example)
+            raise ValueError(said) from None
 
     def others(self) -> None:
         """The JSON field: an object a line, or a list of them."""
@@ -302,6 +332,10 @@ class _Reading:
 
 def _row_field(prefix: str) -> Callable[[str], str]:
     return lambda place: prefix + _AT.get(place.split(".")[0], "days")
+
+
+def _code_field(prefix: str) -> Callable[[str], str]:
+    return lambda place: prefix + ("code" if place.startswith("code") else "gives")
 
 
 def _group(token: str) -> int:

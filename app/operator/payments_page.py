@@ -9,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 
 from app.accounts.access import SigningKey, account
+from app.bookings.entity import MAX_CHARACTERS, what_is_wrong
+from app.bookings.queries import bookings_of_entity
 from app.core.days import day_span, read_day
 from app.core.ids import read_signed_id, sign_id
 from app.core.languages import say, say_in
@@ -24,6 +26,7 @@ from app.slots.models import Lot
 # What a list to choose from holds; any other lot may be asked for by its code in the address.
 MOST_LOTS = 200
 LONGEST = 200
+MOST_BOOKINGS = 200
 _FIELDS = ("lot", "day", "state", "provider", "q")
 _TONES: dict[str, views.Tone] = {
     PaymentState.PENDING: "waits",
@@ -49,7 +52,7 @@ async def payments_page(request: Request, notice: str = "") -> tuple[views.Payme
     async with cashier.database.look() as connection:
         lot, lots = await choice(connection, request.query_params.get("lot", "").strip())
         zones = await slots.time_zones(connection)
-        asked = read(request, cashier, lot, zones)
+        asked = read(request, cashier, lot, zones, await _of_plate(connection, request))
         found = listing.Page([], {}, None)
         if not asked.errors:
             found = await listing.payment_page(connection, asked.wanted, asked.after)
@@ -107,7 +110,9 @@ async def choice(connection: AsyncConnection, code: str) -> tuple[Lot | None, li
     return lot, lots
 
 
-def read(request: Request, cashier: Cashier, lot: Lot | None, zones: set[str]) -> Asked:
+def read(
+    request: Request, cashier: Cashier, lot: Lot | None, zones: set[str], of_plate: tuple[str, ...]
+) -> Asked:
     """The filters of the address, each with what is wrong with it; ``lot`` is the one that they name."""
     fields = {name: request.query_params.get(name, "").strip()[:LONGEST] for name in _FIELDS}
     errors: dict[str, str] = {}
@@ -128,7 +133,10 @@ def read(request: Request, cashier: Cashier, lot: Lot | None, zones: set[str]) -
         try:
             receipt, named = search(fields["q"], part(request, SigningKey))
         except ValueError as error:
-            errors["q"] = str(error)
+            named = of_plate
+            # What may be a plate that nobody booked with is no mistake.
+            if not named and not any(letter.isdigit() for letter in fields["q"]):
+                errors["q"] = str(error)
     after = None
     if text := request.query_params.get("after", ""):
         try:
@@ -141,6 +149,14 @@ def read(request: Request, cashier: Cashier, lot: Lot | None, zones: set[str]) -
     lot_id = lot.id if lot is not None else None
     wanted = listing.Wanted(lot_id, begun, state, fields["provider"] or None, named, receipt)
     return Asked(fields, wanted, after, errors)
+
+
+async def _of_plate(connection: AsyncConnection, request: Request) -> tuple[str, ...]:
+    """Bookings of the plate that is searched for, none where it can be none."""
+    text = request.query_params.get("q", "").strip()[:MAX_CHARACTERS]
+    if not text or what_is_wrong(text) is not None:
+        return ()
+    return await bookings_of_entity(connection, text, MOST_BOOKINGS)
 
 
 def _day(text: str, zones: set[str]) -> tuple[datetime, datetime]:
@@ -172,7 +188,7 @@ def search(text: str, key: bytes) -> tuple[int | None, tuple[str, ...]]:
         return None, (str(UUID(last)),)
     except ValueError:
         raise ValueError(
-            "Give a receipt's number, or the identifier or link of a payment or a booking."
+            say("Give a plate, a receipt's number, or the identifier or link of a payment or a booking.")
         ) from None
 
 

@@ -65,6 +65,11 @@ async def send_tariff(request: Request) -> Response:
         focus = f"band-{typed.bands[-1].key}-name" if typed.bands else ""
     elif act == "remove-band":
         typed, focus = typed.without_band(number), "add-band"
+    elif act == "add-code":
+        typed = typed.with_another_code()
+        focus = f"code-{typed.codes[-1].key}-code" if typed.codes else ""
+    elif act == "remove-code":
+        typed, focus = typed.without_code(number), "add-code"
     own = tariff_page.own_stay(
         place, sent, adds=act == "add-stay", drops=number if act == "remove-stay" else None
     )

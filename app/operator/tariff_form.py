@@ -7,7 +7,7 @@ line is a JSON object in one more field. What was typed is kept as it was typed,
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.core.forms import fit_text
@@ -25,6 +25,7 @@ from app.payments.tariffs.lines import (
     Maximum,
     Minimum,
     NoShow,
+    Offer,
     Overstay,
     PerIncrement,
     Surcharge,
@@ -48,6 +49,8 @@ SLOTS: dict[bool | None, str] = {None: "all", False: "standard", True: "premium"
 STARTED, BY_THE_MINUTE, FLAT, FREE = "started", "minute", "flat", "free"
 MINUTE_S, HOUR_S = 60, 3600
 MOST_BANDS = 100
+MOST_CODES = 100
+_CODE = re.compile(r"code-(\d{1,4})-(code|gives)")
 _BAND = re.compile(r"band-(\d{1,4})-(name|slots|days|from|to|price|how|minutes)")
 
 
@@ -71,6 +74,19 @@ class Band:
 
 
 @dataclass(frozen=True)
+class Code:
+    """A code of an offer as it was typed: ``gives`` is a share, an amount or a time."""
+
+    key: int
+    code: str = ""
+    gives: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.code and not self.gives
+
+
+@dataclass(frozen=True)
 class Typed:
     """Everything that stands in the form.
 
@@ -83,15 +99,19 @@ class Typed:
     order: str = ""
     start_day: str = ""
     start_time: str = ""
+    codes: tuple[Code, ...] = ()
 
     @classmethod
     def read(cls, sent: Mapping[str, str]) -> "Typed":
         """What a form sent."""
         rows: dict[int, dict[str, str]] = {}
+        codes: dict[int, dict[str, str]] = {}
         for name, text in sent.items():
             if found := _BAND.fullmatch(name):
                 part = "from_" if found[2] == "from" else found[2]
                 rows.setdefault(int(found[1]), {})[part] = text.strip()
+            elif found := _CODE.fullmatch(name):
+                codes.setdefault(int(found[1]), {})[found[2]] = text.strip()
         return cls(
             bands=tuple(Band(key, **rows[key]) for key in sorted(rows)[:MOST_BANDS]),
             limits={name: sent.get(name, "").strip() for name in LIMITS},
@@ -99,6 +119,7 @@ class Typed:
             order=sent.get("order", ""),
             start_day=sent.get("start_day", "").strip(),
             start_time=sent.get("start_time", "").strip(),
+            codes=tuple(Code(key, **codes[key]) for key in sorted(codes)[:MOST_CODES]),
         )
 
     @classmethod
@@ -107,6 +128,7 @@ class Typed:
         bands: list[Band] = []
         limits: dict[str, str] = dict.fromkeys(LIMITS, "")
         others: list[str] = []
+        codes: list[Code] = []
         order = []
         for line in lines:
             limit = _limit(line, currency)
@@ -116,28 +138,43 @@ class Typed:
             elif band := _band(line, currency, len(bands)):
                 order.append(band_token(band.key))
                 bands.append(band)
+            elif code := _code(line, currency, len(codes)):
+                order.append(code_token(code.key))
+                codes.append(code)
             else:
                 order.append(other_token(len(others)))
                 others.append(_json(line))
-        return cls(tuple(bands), limits, "\n".join(others), " ".join(order))
+        return cls(tuple(bands), limits, "\n".join(others), " ".join(order), codes=tuple(codes))
 
     def with_another_band(self) -> "Typed":
         """With one row more, which is empty."""
         key = max((band.key for band in self.bands), default=-1) + 1
         if len(self.bands) >= MOST_BANDS or key > 9999:
             return self
-        return self._with(bands=(*self.bands, Band(key)))
+        return replace(self, bands=(*self.bands, Band(key)))
 
     def without_band(self, key: int) -> "Typed":
-        return self._with(bands=tuple(band for band in self.bands if band.key != key))
+        return replace(self, bands=tuple(band for band in self.bands if band.key != key))
 
-    def _with(self, bands: tuple[Band, ...]) -> "Typed":
-        return Typed(bands, self.limits, self.other, self.order, self.start_day, self.start_time)
+    def with_another_code(self) -> "Typed":
+        """With one code more, which is empty."""
+        key = max((code.key for code in self.codes), default=-1) + 1
+        if len(self.codes) >= MOST_CODES or key > 9999:
+            return self
+        return replace(self, codes=(*self.codes, Code(key)))
+
+    def without_code(self, key: int) -> "Typed":
+        return replace(self, codes=tuple(code for code in self.codes if code.key != key))
 
 
 def band_token(key: int) -> str:
     """By what ``Typed.order`` names a row."""
     return f"b{key}"
+
+
+def code_token(key: int) -> str:
+    """By what ``Typed.order`` names a code."""
+    return f"c{key}"
 
 
 def other_token(number: int) -> str:
@@ -203,6 +240,22 @@ def _band(line: Line, currency: str, key: int) -> Band | None:
         how,
         minutes,
     )
+
+
+def _code(line: Line, currency: str, key: int) -> Code | None:
+    """The row of an offer that gives one thing, whatever the slot and the time."""
+    if not isinstance(line, Offer) or line != Offer(
+        code=line.code, percent_bp=line.percent_bp, amount_minor=line.amount_minor, free_s=line.free_s
+    ):
+        return None
+    gives = []
+    if line.percent_bp:
+        gives.append(share_text(line.percent_bp).removeprefix("+ "))
+    if line.amount_minor:
+        gives.append(amount_text(line.amount_minor, currency))
+    if line.free_s and _is_minutes(line.free_s):
+        gives.append(length_text(line.free_s))
+    return Code(key, line.code, gives[0]) if len(gives) == 1 and line.code.isprintable() else None
 
 
 def _price(line: Line, currency: str) -> tuple[str, str, str] | None:

@@ -207,7 +207,8 @@ class TariffPage:
         if self.focus:
             return self.focus
         rows = [f"band-{row.band.key}-{part}" for row in self.bands for part in BAND_PARTS]
-        return next((name for name in (*rows, *FIELD_NAMES) if name in self.errors), "")
+        codes = [f"code-{code.key}-{part}" for code in self.typed.codes for part in ("code", "gives")]
+        return next((name for name in (*rows, *codes, *FIELD_NAMES) if name in self.errors), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +261,9 @@ def field_label(name: str, bands: tuple[Band, ...]) -> str:
     """What a field is called where an error names it."""
     if name in FIELD_NAMES:
         return field_names()[name]
-    _, key, part = name.split("-", 2)
+    kind, key, part = name.split("-", 2)
+    if kind == "code":
+        return say("Code") if part == "code" else say("What a code gives")
     number = next((at for at, band in enumerate(bands, 1) if str(band.key) == key), 0)
     said = {
         "name": say("name"),

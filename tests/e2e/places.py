@@ -157,6 +157,8 @@ async def prepare_tour(visitors: Visitors, rest: Rest, lotline: Installation) ->
         Place("import, tried", tried),
         Place("import, tried, with a map", drawn),
         Place("import that is done", imported),
+        Place("audit trail", "/operator/audit?check=1"),
+        Place("audit trail, nothing found", "/operator/audit?who=Nobody"),
         Place("tariffs", "/operator/tariffs"),
         Place("tariff", "/operator/lots/riverside/tariff"),
         Place("tariff of an area", "/operator/lots/riverside/tariff?area=A"),

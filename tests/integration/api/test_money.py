@@ -153,7 +153,7 @@ async def test_filters_show_what_was_asked_for(operator: AsyncClient) -> None:
 
 
 async def test_every_wrong_filter_is_said_at_its_field(operator: AsyncClient) -> None:
-    wrong = {"lot": "no<b>where", "day": "2026-02-30", "state": "lost", "provider": "beads", "q": "HKR 4821"}
+    wrong = {"lot": "no<b>where", "day": "2026-02-30", "state": "lost", "provider": "beads", "q": "nonsense"}
     told = await operator.get(PAYMENTS, params=wrong | {"after": "x"})
     assert told.status_code == 422
     for name in wrong:
@@ -179,12 +179,13 @@ async def test_a_day_without_a_lot_is_asked_for_where_clocks_differ(operator: As
 
 async def test_a_payment_shows_its_bill_its_books_and_who_did_what(operator: AsyncClient) -> None:
     payment = await paid(operator, order=CASH)
-    shown = words_of(await operator.get(f"{PAYMENTS}/{payment.id}"))
+    answer = await operator.get(f"{PAYMENTS}/{payment.id}")
+    shown = words_of(answer)
+    assert payment.reservation_id in answer.text, "its link leads to all payments of the booking"
     for said in (
         "€2.00",
         "Taken by Ann",
         payment.id,
-        payment.reservation_id,
         "Till, desk €2.00",
         "Revenue, Here -€2.00",
     ):
@@ -478,3 +479,14 @@ async def test_the_spreadsheet_says_the_same_and_reckons_nothing(operator: Async
         for column in ("lot", "time_zone", "kind", "name"):
             assert not row[column].startswith(("=", "+", "-", "@"))
     assert {"'=HYPERLINK(1)", '\'@Ann, "the" +1'} <= {name for _, name in told}
+
+
+async def test_payments_are_found_by_the_plate(operator: AsyncClient) -> None:
+    payment = await paid(operator, plate="HKR 4821")
+    await paid(operator, plate="HKR 9999")
+    # The lot of these slots compares what is typed as it stands.
+    shown = await operator.get(PAYMENTS, params={"q": " HKR 4821 "})
+    assert shown.status_code == 200
+    assert shown.text.count('class="pay-row"') == 1 and payment.id in shown.text
+    nobody = await operator.get(PAYMENTS, params={"q": "HKR 1"})
+    assert nobody.status_code == 200 and "No such payment" in words_of(nobody)

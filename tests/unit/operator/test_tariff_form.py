@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.core.languages import speaking
 from app.operator.draft import Draft, draft_of
 from app.operator.spelling import (
     amount_text,
@@ -31,6 +32,7 @@ from app.payments.tariffs.lines import (
     Maximum,
     NoParking,
     NoShow,
+    Offer,
     Overstay,
     PerIncrement,
     Surcharge,
@@ -63,6 +65,8 @@ def sent_by(typed: Typed) -> dict[str, str]:
         for part in ("name", "slots", "days", "to", "price", "how", "minutes"):
             sent[f"band-{band.key}-{part}"] = getattr(band, part)
         sent[f"band-{band.key}-from"] = band.from_
+    for code in typed.codes:
+        sent[f"code-{code.key}-code"], sent[f"code-{code.key}-gives"] = code.code, code.gives
     return sent
 
 
@@ -339,3 +343,37 @@ def test_the_first_tariff_of_a_lot_has_a_row_for_each_line() -> None:
         ("premium", "¥150", "30 min"),
     ]
     assert typed.other == ""
+
+
+def test_a_code_gives_a_share_an_amount_or_a_time_by_how_it_is_written() -> None:
+    for gives, offer in (
+        ("10 %", Offer(code="SPRING", percent_bp=1_000)),
+        ("2,50", Offer(code="SPRING", amount_minor=250)),
+        ("30 min", Offer(code="SPRING", free_s=1_800)),
+    ):
+        draft = read(ROW | {"code-0-code": "SPRING", "code-0-gives": gives})
+        assert draft.lines[-1] == offer and not draft.errors, gives
+
+
+def test_what_is_wrong_with_a_code_is_said_at_its_field() -> None:
+    draft = read(ROW | {"code-0-code": "TWO WORDS", "code-0-gives": "10 %", "code-1-gives": "much"})
+    assert set(draft.errors) == {"code-0-code", "code-1-code", "code-1-gives"}
+    assert draft.errors["code-1-gives"].startswith("Give a share, an amount or a time: 10 %")
+
+
+def test_a_german_form_says_and_reads_days_and_amounts_in_german() -> None:
+    with speaking("de"):
+        draft = there_and_back(
+            (
+                PerIncrement(
+                    windows=(Window(frozenset({0, 1, 2, 3, 4}), 0, 86_400),),
+                    price_minor=70,
+                    increment_s=900,
+                    per_s=900,
+                ),
+            ),
+            "EUR",
+        )
+        (band,) = draft.typed.bands
+        assert (band.days, band.price) == ("Mo bis Fr", "0,70 €")
+        assert not draft.errors
