@@ -48,6 +48,12 @@ ENDED_BY_TIME = Counter(
     ["what"],
     registry=REGISTRY,
 )
+IMPORTED = Counter(
+    "lotline_imported_slots_total",
+    "Slots that operators' imports have written, by what became of them",
+    ["what"],
+    registry=REGISTRY,
+)
 ATTENDED = Counter("lotline_attended_total", "What attendants did, by kind", ["act"], registry=REGISTRY)
 CANDIDATES_LOST = Counter(
     "lotline_candidates_lost_total", "Proposed slots that SQL found taken", registry=REGISTRY

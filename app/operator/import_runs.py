@@ -10,6 +10,7 @@ import structlog
 
 from app.bookings.desk import Desk
 from app.bookings.importing import Report, carry_out
+from app.core import metrics
 from app.core.errors import Problem
 from app.core.tasks import end_all
 from app.operator.uploads import DONE, FAILED, MOST_SLOTS, RUNNING, Upload, Uploads
@@ -79,6 +80,7 @@ class Imports:
                 log.exception("import.failed", file=upload.id)
                 self.uploads.note(replace(running, state=FAILED, problem=type(error).__name__))
             else:
+                _measure(report)
                 self.uploads.note(replace(running, state=DONE, report=_told(report)))
 
 
@@ -107,6 +109,13 @@ def _renamed(plan: ImportPlan, code: str) -> LotPlan:
         for slot in lot.slots
     )
     return replace(lot, code=code, slots=slots)
+
+
+def _measure(report: Report) -> None:
+    metrics.IMPORTED.labels("created").inc(report.created)
+    metrics.IMPORTED.labels("changed").inc(report.changed)
+    metrics.IMPORTED.labels("same").inc(report.same)
+    metrics.IMPORTED.labels("refused").inc(len(report.refusals))
 
 
 def _told(report: Report) -> dict[str, object]:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from starlette.requests import Request
@@ -234,6 +234,10 @@ async def preview(
     wrong = tuple(
         (name, views.field_label(name, draft.typed.bands), said) for name, said in draft.errors.items()
     )
+    if wrong:
+        fields = ", ".join(dict.fromkeys(label for _, label, _ in wrong))
+        said = say("Not priced while this is not right: {fields}.", fields=fields)
+        stays = tuple(replace(stay, problem=said) if stay.problem else stay for stay in stays)
     swatches = tuple((row.band.key, row.tone) for row in _band_rows(draft, toned))
     return views.Preview(stays, weeks(tariff, toned), gap_texts(tariff.lines), wrong, swatches)
 

@@ -305,3 +305,10 @@ async def test_nonsense_is_told_and_breaks_nothing(operator: AsyncClient) -> Non
     assert (await operator.post(TARIFF, data=sent | nonsense | {"act": "publish"})).status_code == 422
     assert (await publish(operator, {})).status_code == 422
     assert await entries(operator) == []
+
+
+async def test_a_sample_without_a_price_names_the_fields_that_keep_it_from_one(operator: AsyncClient) -> None:
+    sent = fields((await operator.get(TARIFF, headers={"accept": "text/html"})).text)
+    wrong = {name: "soon" if name.endswith(("-price", "-minutes")) else text for name, text in sent.items()}
+    shown = words_of(await operator.post(f"{TARIFF}/preview", data=wrong))
+    assert "Not priced while this is not right: Row 1, price" in shown
