@@ -20,6 +20,7 @@ from app.attendant import routes as attendant
 from app.attendant import works as attendant_works
 from app.core import health, metrics
 from app.core.clock import Clock
+from app.core.compression import Compressed
 from app.core.db import Database, SqlAway
 from app.core.errors import Problem, Unavailable
 from app.core.languages import Languages, sentence
@@ -169,7 +170,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     """The application over these settings, or those of the environment."""
     app = Starlette(
         routes=routes(),
-        middleware=[Middleware(Languages), Middleware(Doorway, on_fault=fault)],
+        middleware=[Middleware(Languages), Middleware(Doorway, on_fault=fault), Middleware(Compressed)],
         exception_handlers={Problem: problem, HTTPException: http_error, SqlAway: sql_is_away},
         lifespan=lifespan,
     )
