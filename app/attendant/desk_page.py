@@ -85,7 +85,13 @@ async def lot_page(
     signs = counts.signs if counts else {}
     code = quote(layout.lot.code)
     lot_map = await part(request, LotMaps).of(layout)
-    shown_map = lot_map.render(states, signs, f"/attendant/lots/{code}/slots/{{slot}}", pick="any")
+    shown_map = lot_map.render(
+        states,
+        signs,
+        f"/attendant/lots/{code}/slots/{{slot}}",
+        pick="any",
+        free_by_level=counts.levels if counts else {},
+    )
     legends = environment().get_template("slots/_legend.html").module
     numbers = counts.states if counts else dict.fromkeys(("free", "reserved", "occupied", "closed"), "–")
     if slot is not None and panel is None:

@@ -1,5 +1,6 @@
 """A lot's page: its map, its list, its legend, and the panel beside them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -76,7 +77,14 @@ async def lot_map(
 ) -> Markup:
     """The map with its states, for a driver."""
     url = f"/lots/{quote(layout.lot.code)}/slots/{{slot}}"
-    return (await part(request, LotMaps).of(layout)).render(picture.shown, counts.signs, url, mine)
+    wanted = request.query_params.get("level", "")
+    chosen = layout.by_name.get(request.query_params.get("slot", ""))
+    level = next((area.level for area in layout.areas if chosen and area.code == chosen.area_code), None)
+    if level is None and re.fullmatch(r"-?\d{1,3}", wanted):
+        level = int(wanted)
+    return (await part(request, LotMaps).of(layout)).render(
+        picture.shown, counts.signs, url, mine, level=level, free_by_level=counts.levels
+    )
 
 
 async def panel_for(

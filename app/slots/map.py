@@ -14,6 +14,7 @@ from app.slots import map_geometry as geometry
 
 STATES = ("free", "reserved", "occupied", "closed")  # by public code: what data-state says
 PREMIUM_SIGN = "premium"
+BLOCK_SLOTS = 48  # tiles that the page hides together while they are out of view
 
 _GLYPH_M = 0.07  # metres per unit of a glyph's box of 24
 _HOLE = re.compile("\x00([^\x00]*)\x00")
@@ -43,6 +44,7 @@ class MapArea:
     sign_x: float | None = None
     sign_y: float | None = None
     sign_upright: bool = False
+    level: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Sign:
     y: float
     stacked: bool
     premium: bool
+    level: int
 
 
 @dataclass(frozen=True)
@@ -93,19 +96,26 @@ class LotMap:
             raise ValueError("the map's markup is only safe from an environment that escapes")
         lot = _without_marker(lot)
         self.layout_version = lot.layout_version
-        slots = sorted(lot.slots, key=lambda slot: slot.position)
-        self._positions = [slot.position for slot in slots]
-        if len(set(self._positions)) != len(slots):
+        level_of = {area.code: area.level for area in lot.areas}
+        slots = sorted(lot.slots, key=lambda slot: (level_of.get(slot.area_code, 0), slot.position))
+        if len({slot.position for slot in slots}) != len(slots):
             raise ValueError("two slots have the same position")
         stalls, places = _stalls(lot, slots)
         tiles = [geometry.tile(stall) for stall in stalls]
-        self._tiles = _tile_pieces(environment, slots, tiles)
+        levels = [level_of.get(slot.area_code, 0) for slot in slots]
+        self._level_of = {slot.position: level for slot, level in zip(slots, levels, strict=True)}
+        self.levels = sorted(set(levels), reverse=True)
+        self._storeys = []
+        for level in self.levels:
+            here = slice(levels.index(level), levels.index(level) + levels.count(level))
+            pieces = _tile_pieces(environment, slots[here], tiles[here])
+            self._storeys.append((level, [slot.position for slot in slots[here]], pieces))
         mark = environment.get_template("slots/_mark.html")
         self._marks = {
             slot.position: (mark, {"slot": slot, "tile": tile})
             for slot, tile in zip(slots, tiles, strict=True)
         }
-        self._frame = _frame(environment, lot, slots, stalls, places)
+        self._frame = _frame(environment, lot, slots, stalls, places, self.levels)
 
     def render(
         self,
@@ -115,36 +125,55 @@ class LotMap:
         mine: Collection[int] = (),
         *,
         pick: str = "free",
+        level: int | None = None,
+        free_by_level: Mapping[int, int] | None = None,
     ) -> Markup:
         """The map with these states.
 
         ``states`` holds a public code (0 to 3) per position; ``free_by_sign`` the free slots by area code,
         and by ``premium``. ``select_url`` has ``{slot}`` where the slot's name goes; if it is empty the page
         itself acts on ``lotline:select``. ``pick`` is what a coarse touch takes: the nearest ``free`` slot
-        (a driver) or ``any`` (an attendant). Raises ValueError for states that are too few or unknown.
+        (a driver) or ``any`` (an attendant). ``level`` is the storey to be shown, if the lot has it. Raises
+        ValueError for states that are too few or unknown.
         """
+        shown = self._shown(level, mine)
         holes = {
             "select_url": escape(select_url),
             "pick": escape(pick),
-            "tiles": self._filled(states),
+            "level": str(shown),
+            "tiles": self._filled(states, shown),
             "mine": "".join(self._mark(position) for position in mine if position in self._marks),
         }
+        for each in self.levels:
+            holes[f"level:{each}"] = "" if each == shown else " hidden"
+            holes[f"current:{each}"] = ' aria-current="true"' if each == shown else ""
+            holes[f"free:{each}"] = str((free_by_level or {}).get(each, 0))
         pieces = [
             text if index % 2 == 0 else holes[text] if text in holes else str(free_by_sign.get(text[5:], 0))
             for index, text in enumerate(self._frame)
         ]
         return Markup("".join(pieces))  # noqa: S704 - every piece came escaped out of a template
 
-    def _filled(self, states: bytes | Sequence[int]) -> str:
+    def _shown(self, level: int | None, mine: Collection[int]) -> int:
+        """The wanted storey, else that of one's own slot, else the one at the street."""
+        if level in self._level_of.values():
+            return level
+        own = next((self._level_of[position] for position in mine if position in self._level_of), None)
+        return min(self.levels, key=abs, default=0) if own is None else own
+
+    def _filled(self, states: bytes | Sequence[int], shown: int) -> str:
+        drawn = []
         try:
             if any(code < 0 for code in states):
                 raise ValueError("a state is below 0")
-            words = [STATES[states[position]] for position in self._positions]
+            for level, positions, tiles in self._storeys:
+                pieces = tiles.copy()
+                pieces[1::2] = [STATES[states[position]] for position in positions]
+                hidden = "" if level == shown else " hidden"
+                drawn += [f'<g class="map-slots" data-level="{level}"{hidden}>', *pieces, "</g>"]
         except IndexError as error:
             raise ValueError("a slot has no state, or one that is not public") from error
-        pieces = self._tiles.copy()
-        pieces[1::2] = words
-        return "".join(pieces)
+        return "".join(drawn)
 
     def _mark(self, position: int) -> str:
         template, context = self._marks[position]
@@ -173,10 +202,14 @@ def _stalls(lot: MapLot, slots: Sequence[MapSlot]) -> tuple[list[Polygon], dict[
 def _tile_pieces(
     environment: Environment, slots: Sequence[MapSlot], tiles: Sequence[geometry.Tile]
 ) -> list[str]:
-    """Markup of all tiles, split where states go: text, state, text, state, …, text."""
+    """Markup of a storey's tiles, split where states go: text, state, text, …, text. Neighbours are a block."""
     template = environment.get_template("slots/_tile.html")
-    pieces = [""]
-    for slot, tile in zip(slots, tiles, strict=True):
+    pieces = ['<g class="block">']
+    area, first = (slots[0].area_code, 0) if slots else ("", 0)
+    for index, (slot, tile) in enumerate(zip(slots, tiles, strict=True)):
+        if slot.area_code != area or index - first >= BLOCK_SLOTS:
+            pieces[-1] += '</g><g class="block">'
+            area, first = slot.area_code, index
         has = [word for word in ("premium", "accessible", "charging") if getattr(slot, word)]
         text = template.render(
             slot=slot,
@@ -189,6 +222,7 @@ def _tile_pieces(
         before, after = text.split("\x00")
         pieces[-1] += before
         pieces += ["", after]
+    pieces[-1] += "</g>"
     return pieces
 
 
@@ -243,6 +277,7 @@ def _frame(
     slots: Sequence[MapSlot],
     stalls: Sequence[Polygon],
     places: Mapping[str, tuple[float, float]],
+    levels: Sequence[int],
 ) -> list[str]:
     """Everything around the tiles, as text, hole, text, hole, …, text."""
     template = environment.get_template("slots/_map.html")
@@ -253,9 +288,15 @@ def _frame(
     floors = [] if outline is None else [outline]
     if outline is None or bare:
         floors.append(geometry.floor(stalls if outline is None else bare))
-    premium = [stall for slot, stall in zip(slots, stalls, strict=True) if slot.premium]
-    others = [stall for slot, stall in zip(slots, stalls, strict=True) if not slot.premium]
-    bands = geometry.bands(premium, others)
+    level_of = {area.code: area.level for area in lot.areas}
+    bands: list[tuple[int, str]] = []
+    signs: list[Sign] = []
+    for level in levels:
+        here = [pair for pair in zip(slots, stalls, strict=True) if level_of.get(pair[0].area_code, 0) == level]
+        below = geometry.bands([s for one, s in here if one.premium], [s for one, s in here if not one.premium])
+        bands += [(level, geometry.path(band.exterior.coords)) for band in below]
+        aisles = geometry.Aisles(floors, [stall for _, stall in here])
+        signs += _signs(lot, level, here, places, aisles, below)
     gate = None if lot.gate_x is None or lot.gate_y is None else (lot.gate_x, lot.gate_y)
     box = geometry.bounds([*floors, *stalls])
     return _HOLE.split(
@@ -266,8 +307,9 @@ def _frame(
             home=_box(geometry.home(stalls, gate)),
             scale=geometry.number(max(box[2] - box[0], box[3] - box[1]) / 700.0),
             floors=[geometry.path(floor.exterior.coords) for floor in floors],
-            bands=[geometry.path(band.exterior.coords) for band in bands],
-            signs=_signs(lot, slots, stalls, places, geometry.Aisles(floors, stalls), bands),
+            bands=bands,
+            signs=signs,
+            levels=levels,
             words=_words(),
             number=geometry.number,
             hole=_hole,
@@ -297,15 +339,15 @@ def _box(bounds: geometry.Bounds) -> str:
 
 def _signs(
     lot: MapLot,
-    slots: Sequence[MapSlot],
-    stalls: Sequence[Polygon],
+    level: int,
+    here: Sequence[tuple[MapSlot, Polygon]],
     places: Mapping[str, tuple[float, float]],
     aisles: geometry.Aisles,
     bands: Sequence[Polygon],
 ) -> list[Sign]:
-    """A sign per area that has standard slots, and one for everything premium."""
+    """A storey's signs: one per area that has standard slots, and one for everything premium."""
     standard: dict[str, list[Polygon]] = {}
-    for slot, stall in zip(slots, stalls, strict=True):
+    for slot, stall in here:
         if not slot.premium:
             standard.setdefault(slot.area_code, []).append(stall)
     signs = []
@@ -316,11 +358,14 @@ def _signs(
         x, y = place or aisles.spot(standard[area.code])
         aisles.take(x, y)
         stacked = area.sign_upright if _given(area) else not places and aisles.runs_down(x, y)
-        signs.append(Sign(area.code, area.name, x, y, stacked, premium=False))
+        signs.append(Sign(area.code, area.name, x, y, stacked, premium=False, level=level))
     if bands:
-        reserved = [given for area in lot.areas if area.code not in standard and (given := _given(area))]
+        apart = [area for area in lot.areas if area.level == level and area.code not in standard]
+        reserved = [given for area in apart if (given := _given(area))]
         x, y = reserved[0] if reserved else aisles.spot([max(bands, key=lambda band: band.area)])
-        signs.append(Sign(PREMIUM_SIGN, say("Premium"), x, y, aisles.runs_down(x, y), premium=True))
+        several = len({area.level for area in lot.areas}) > 1
+        code = f"{PREMIUM_SIGN}{level}" if several else PREMIUM_SIGN
+        signs.append(Sign(code, say("Premium"), x, y, aisles.runs_down(x, y), premium=True, level=level))
     return signs
 
 

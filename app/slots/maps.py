@@ -48,7 +48,15 @@ def map_lot(layout: Layout) -> MapLot:
         attribution=lot.attribution,
         layout_version=lot.layout_version,
         areas=tuple(
-            MapArea(area.code, area.name, area.premium, area.sign_x, area.sign_y, area.sign_upright)
+            MapArea(
+                area.code,
+                area.name,
+                area.premium,
+                area.sign_x,
+                area.sign_y,
+                area.sign_upright,
+                area.level,
+            )
             for area in layout.areas
         ),
         slots=tuple(

@@ -13,7 +13,11 @@ FREE = STATE_CODES[State.FREE]
 
 @dataclass(frozen=True)
 class Counts:
-    """A lot in figures. ``areas`` has the free slots that anyone may take, premium ones apart."""
+    """A lot in figures. ``areas`` has the free slots that anyone may take, premium ones apart.
+
+    ``levels`` has all free slots of a storey, ``premium_levels`` the premium ones by the code of their sign; both
+    are empty where there is only one storey.
+    """
 
     free: int
     reserved: int
@@ -24,6 +28,8 @@ class Counts:
     charging: int
     areas: dict[str, int]
     listed: dict[str, int]
+    levels: dict[int, int]
+    premium_levels: dict[str, int]
 
     @property
     def total(self) -> int:
@@ -52,7 +58,7 @@ class Counts:
     @property
     def signs(self) -> dict[str, int]:
         """For the signs on the map."""
-        return self.areas | {"premium": self.premium}
+        return self.areas | {"premium": self.premium} | self.premium_levels
 
 
 def count(picture: Picture) -> Counts:
@@ -69,6 +75,9 @@ def _count(picture: Picture) -> Counts:
     areas = {area.code: 0 for area in layout.areas}
     listed = dict(areas)
     kinds = Counter[str]()
+    level_of = {area.code: area.level for area in layout.areas}
+    levels = dict.fromkeys(level_of.values(), 0)
+    premium_levels = {f"premium{level}": 0 for level in levels}
     for slot, code in zip(layout.slots, picture.states, strict=True):
         if code != FREE:
             continue
@@ -79,8 +88,11 @@ def _count(picture: Picture) -> Counts:
             kinds["charging"] += 1
         elif slot.premium:
             kinds["premium"] += 1
+            premium_levels[f"premium{level_of[slot.area_code]}"] += 1
         elif slot.size is Size.CAR:
             areas[slot.area_code] += 1
+    for code, free in listed.items():
+        levels[level_of[code]] += free
     return Counts(
         free=states[0],
         reserved=states[1],
@@ -91,6 +103,8 @@ def _count(picture: Picture) -> Counts:
         charging=kinds["charging"],
         areas=areas,
         listed=listed,
+        levels=levels if len(levels) > 1 else {},
+        premium_levels=premium_levels if len(levels) > 1 else {},
     )
 
 

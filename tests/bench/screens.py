@@ -75,6 +75,7 @@ class Feed:
 
     def __init__(self) -> None:
         self.last: dict[str, Any] = {}
+        self._number = 0
         self._page: WebSocketRoute | None = None
 
     async def join(self, page: Page) -> None:
@@ -88,15 +89,18 @@ class Feed:
     def _heard(self, message: str | bytes) -> None:
         assert self._page is not None
         if isinstance(message, str) and message.startswith("{"):
-            frame = json.loads(message)
-            self.last = self.last | frame
+            self.last = self.last | json.loads(message)
+            if self._number:
+                return
         self._page.send(message)
 
     def tick(self, tiles: list[int]) -> None:
         """Sends these changes (position, code, position, …) with the counts of the last picture."""
         assert self._page is not None
+        # Far ahead of the server's own numbers, so that its ticks change nothing meanwhile.
         epoch, _, number = self.last["seq"].rpartition(":")
-        self.last["seq"] = f"{epoch}:{int(number) + 1}"
+        self._number = max(self._number, int(number) + 100_000) + 1
+        self.last["seq"] = f"{epoch}:{self._number}"
         kept = {key: self.last[key] for key in ("lot", "seq", "layout", "now", "as_of", "content", "channel")
                 if key in self.last}  # fmt: skip
         self._page.send(json.dumps(kept | {"tiles": tiles}))

@@ -7,7 +7,9 @@
 (() => {
   'use strict';
   const NS = 'http://www.w3.org/2000/svg';
-  const LEVELS = [['glyphs', 3.6], ['words', 5.5], ['small', 9], ['numbers', 10]];
+  const LEVELS = [['cars', 1.8], ['glyphs', 3.6], ['words', 5.5], ['small', 9], ['numbers', 10]];
+  const TELL_MS = 5000, COUNTED = '#count-free, #count-reserved, #count-occupied, #count-closed';
+  const REST_MS = 140, FAR = 0.6;
   const DESK = 640, TOUCH_PX = 22, MOST_RINGS = 12, LEGIBLE_K = 3.6, WATCHED_K = 2, CLOSE_K = 5.6, MOST_K = 40;
   let stop = null;
 
@@ -22,8 +24,18 @@
     const words = JSON.parse(root.dataset.words);
     const slots = [...root.querySelectorAll('.slot')].map(tile => ({ tile, at: pair(tile) }));
     const signs = [...root.querySelectorAll('.sign')].map(sign => ({ sign, at: pair(sign), chip: null }));
+    const within = new Map();
+    for (const slot of slots) {
+      const block = slot.tile.parentNode;
+      if (within.has(block)) within.get(block).push(slot); else within.set(block, [slot]);
+    }
+    const blocks = [...within].map(([block, inside]) => {
+      const xs = inside.map(slot => slot.at[0]), ys = inside.map(slot => slot.at[1]);
+      return { block, away: false, box: [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)], slots: inside };
+    });
     const byId = new Map(slots.map(slot => [slot.tile.id, slot]));
     let W = 0, H = 0, k = 0, shown = 0, widths = 0, turned = false, moved = false, waiting = 0;
+    let painted = null, resting = 0, level = root.dataset.level, tagged = null, placed = '', telling = 0, told = performance.now(), heard = counted();
     let centre = [left + wide / 2, top + high / 2], chosen = null, cursor = null, panel = null, asked = 0;
     const on = (target, name, act, options) => target.addEventListener(name, act, { signal: off.signal, ...options });
 
@@ -66,20 +78,71 @@
       view.setAttribute('viewBox', `0 0 ${W} ${H}`);
       if (!moved) goHome();
       one('.map-foot').hidden = W < DESK;
+      painted = null;
       const keys = one('.map-controls');
+      placeControls(keys);
       panel = [keys.offsetLeft, keys.offsetTop, keys.offsetWidth, keys.offsetHeight];
       draw();
+    }
+
+    /* The buttons stand at the right, above or below: where they cover fewer slots of what is shown first. */
+    function placeControls(keys) {
+      delete keys.dataset.at;
+      const [l, t, w, h] = [keys.offsetLeft, keys.offsetTop, keys.offsetWidth, keys.offsetHeight], above = t < H / 2, other = H - t - h;
+      const under = y => slots.filter(slot => {
+        const p = toView(slot.at);
+        return levelOf(slot) === level && p[0] > l - k && p[0] < l + w + k && p[1] > y - k && p[1] < y + h + k;
+      }).length;
+      if (!moved && under(other) < under(t)) keys.dataset.at = above ? 'below' : 'above';
     }
 
     function draw() {
       waiting ||= requestAnimationFrame(() => { waiting = 0; if (root.isConnected && W) paint(); });
     }
 
+    /* While it moves, the picture that is there is shifted and scaled, which costs no painting; at rest, or when it
+       has come too far, it is drawn anew. */
+    function glide() {
+      clearTimeout(resting);
+      resting = setTimeout(() => { resting = 0; draw(); }, REST_MS);
+      draw();
+    }
+
+    function shift() {
+      if (!resting || !painted) return false;
+      const s = k / painted.k, c = turn(centre), was = turn(painted.centre);
+      const [x, y] = [0, 1].map(axis => (axis ? H : W) / 2 * (1 - s) + k * (was[axis] - c[axis]));
+      if (s > 1.7 || s < 0.6 || Math.abs(x + W * (s - 1) / 2) > W * FAR || Math.abs(y + H * (s - 1) / 2) > H * FAR) return false;
+      view.style.transform = `translate(${x}px, ${y}px) scale(${s})`;
+      return true;
+    }
+
+    /* Blocks of tiles far out of view are not there for the browser: they need neither style nor paint. */
+    function cull() {
+      const low = toLot(-W * FAR, -H * FAR), high = toLot(W * (1 + FAR), H * (1 + FAR));
+      const [x0, x1] = [Math.min(low[0], high[0]) - 5, Math.max(low[0], high[0]) + 5], [y0, y1] = [Math.min(low[1], high[1]) - 5, Math.max(low[1], high[1]) + 5];
+      for (const each of blocks) {
+        const [left, top, right, bottom] = each.box, away = right < x0 || left > x1 || bottom < y0 || top > y1;
+        if (away === each.away) continue;
+        each.away = away;
+        each.block.toggleAttribute('hidden', away);
+      }
+    }
+
     function paint() {
       k = clamp(k, least(), MOST_K);
       centre = [clamp(centre[0], left, left + wide), clamp(centre[1], top, top + high)];
+      if (shift()) {
+        placeTag(true);
+        placeChips();
+        return;
+      }
+      view.style.transform = '';
+      painted = { k, centre: [...centre] };
+      cull();
       const c = turn(centre);
-      world.setAttribute('transform', `translate(${W / 2 - k * c[0]} ${H / 2 - k * c[1]})scale(${k})${turned ? 'rotate(-90)' : ''}`);
+      const place = `translate(${W / 2 - k * c[0]} ${H / 2 - k * c[1]})scale(${k})${turned ? 'rotate(-90)' : ''}`;
+      if (place !== placed) world.setAttribute('transform', placed = place);
       if (k !== shown) rescale();
       if (k >= 10) number();
       placeTag();
@@ -109,7 +172,7 @@
 
     /* Numbers in free slots come when first legible: a text for each of 5,000 slots would slow every page. */
     function number() {
-      for (const { tile, at } of slots) {
+      for (const { tile, at } of blocks.filter(each => !each.away).flatMap(each => each.slots)) {
         const p = toView(at);
         if (p[0] < -50 || p[1] < -50 || p[0] > W + 50 || p[1] > H + 50 || tile.nextElementSibling?.matches('.glyph, .slot-number')) continue;
         const group = make('g', { class: 'slot-number', transform: `translate(${at[0]} ${at[1]})` }, tile.parentNode);
@@ -149,7 +212,26 @@
       reveal(slot);
     }
 
+    function storey(to, write = true) {
+      if (to === level) return;
+      level = to;
+      root.dataset.level = to;
+      root.querySelectorAll('.map-world [data-level]').forEach(each => each.toggleAttribute('hidden', each.dataset.level !== to));
+      for (const link of root.querySelectorAll('.map-levels a')) {
+        if (link.dataset.level === to) link.setAttribute('aria-current', 'true'); else link.removeAttribute('aria-current');
+      }
+      const address = new URL(location.href);
+      address.searchParams.set('level', to);
+      if (write) history.replaceState(history.state, '', address);
+      if (chosen && levelOf(chosen) !== to) show(null);
+      cursor = null;
+      unmark('cursor');
+      draw();
+    }
+    const levelOf = slot => slot.tile.closest('[data-level]')?.dataset.level ?? level;
+
     function show(slot, note) {
+      if (slot) storey(levelOf(slot), false);
       unmark('selected');
       unmark('cursor');
       chosen = slot;
@@ -180,8 +262,13 @@
     }
 
     /* The tag lies above or below, straight or to a side: where it covers fewest slots, and no sign if it can. */
-    function placeTag() {
+    function placeTag(moving = false) {
       if (!chosen) return;
+      if (moving && tagged) {
+        const [nowX, nowY] = toView(chosen.at);
+        tag.style.transform = `translate(${Math.round(nowX + tagged[0])}px, ${Math.round(nowY + tagged[1])}px)`;
+        return;
+      }
       const [x, y] = toView(chosen.at), { left: rootX, top: rootY } = root.getBoundingClientRect();
       const w = tag.offsetWidth, h = tag.offsetHeight, lift = chosen.tile.getBoundingClientRect().height / 2 + Math.max(0.6 * k, 4.5) + 7;
       const near = slots.map(slot => toView(slot.at)).filter(p => Math.abs(p[0] - x) < w + k && Math.abs(p[1] - y) < lift + h + k);
@@ -190,6 +277,7 @@
       const best = nearest(places, ({ tip, t, l }) => (tip === 0.5 ? 0 : 1.5) + (t < 2 || t + h > H || l < 2 || l + w > W ? 500 : 0)
         + near.filter(p => Math.abs(p[0] - l - w / 2) < w / 2 + k && Math.abs(p[1] - t - h / 2) < h / 2 + k).length
         + 50 * plates.filter(p => p.left - rootX < l + w && p.right - rootX > l && p.top - rootY < t + h && p.bottom - rootY > t).length);
+      tagged = [best.l - x, best.t - y];
       tag.dataset.side = best.t > y ? 'below' : 'above';
       tag.style.setProperty('--tip', `${best.tip * 100}%`);
       tag.style.transform = `translate(${Math.round(best.l)}px, ${Math.round(best.t)}px)`;
@@ -199,7 +287,7 @@
     function placeChips() {
       const { left: rootX, top: rootY } = root.getBoundingClientRect(), used = [panel], gone = [];
       for (const each of signs) {
-        const [x, y] = toView(each.at), out = W >= DESK && (x < 14 || y < 14 || x > W - 14 || y > H - 14);
+        const [x, y] = toView(each.at), out = W >= DESK && each.sign.dataset.level === level && (x < 14 || y < 14 || x > W - 14 || y > H - 14);
         each.sign.classList.toggle('is-out', out);
         if (out) { gone.push(each); continue; }
         each.chip?.remove();
@@ -239,10 +327,12 @@
       const was = toLot(x, y);
       k = clamp(k * by, least(), MOST_K);
       const now = toLot(x, y);
+      glide();
       moveTo([centre[0] + was[0] - now[0], centre[1] + was[1] - now[1]]);
     }
     function pan(dx, dy) {
       const d = unturn([dx / k, dy / k]);
+      glide();
       moveTo([centre[0] - d[0], centre[1] - d[1]]);
     }
 
@@ -264,7 +354,7 @@
       view.classList.add('is-dragged');
       const other = [...fingers].find(finger => finger[0] !== event.pointerId)?.[1];
       if (other) {
-        const box = view.getBoundingClientRect(), gap = p => Math.max(1, Math.hypot(p[0] - other[0], p[1] - other[1]));
+        const box = root.getBoundingClientRect(), gap = p => Math.max(1, Math.hypot(p[0] - other[0], p[1] - other[1]));
         zoom(gap(now) / gap(was), (now[0] + other[0]) / 2 - box.left, (now[1] + other[1]) / 2 - box.top);
         pan(dx / 2, dy / 2);
       } else pan(dx, dy);
@@ -278,8 +368,8 @@
     }
 
     function tap({ target, pointerType, clientX, clientY }) {
-      const hit = slots.find(slot => slot.tile === target), box = view.getBoundingClientRect();
-      const free = slot => root.dataset.pick === 'any' || slot.tile.dataset.state === 'free';
+      const hit = slots.find(slot => slot.tile === target), box = root.getBoundingClientRect();
+      const free = slot => levelOf(slot) === level && (root.dataset.pick === 'any' || slot.tile.dataset.state === 'free');
       const far = slot => { const p = toView(slot.at); return Math.hypot(p[0] + box.left - clientX, p[1] + box.top - clientY); };
       const near = pointerType !== 'mouse' && k < 9 && !(hit && free(hit)) ? nearest(slots.filter(free), far) : null;
       const taken = near && far(near) <= TOUCH_PX ? near : hit;
@@ -293,9 +383,9 @@
     }
 
     function step(dx, dy) {
-      const from = cursor || chosen, c = turn(from ? from.at : centre);
-      if (!from) return nearest(slots, slot => Math.hypot(slot.at[0] - centre[0], slot.at[1] - centre[1]));
-      return nearest(slots, slot => {
+      const from = cursor || chosen, c = turn(from ? from.at : centre), here = slots.filter(slot => levelOf(slot) === level);
+      if (!from) return nearest(here, slot => Math.hypot(slot.at[0] - centre[0], slot.at[1] - centre[1]));
+      return nearest(here, slot => {
         const p = turn(slot.at), along = (p[0] - c[0]) * dx + (p[1] - c[1]) * dy, across = Math.abs((p[0] - c[0]) * dy + (p[1] - c[1]) * dx);
         return slot !== from && along > 0.5 && across <= along * 1.2 ? along + 2 * across : Infinity;
       }) || from;
@@ -309,15 +399,29 @@
       else if (key === 'Enter' || key === ' ') { if (cursor) choose(cursor); }
       else if (key === '+' || key === '=') zoom(1.5);
       else if (key === '-') zoom(1 / 1.5);
-      else if (key === '0') { moved = false; measure(); }
+      else if (key === '0') whole();
       else return;
       event.preventDefault();
     });
     on(root, 'blur', () => point(null));
     on(view, 'wheel', event => {
       event.preventDefault();
-      zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002)), event.offsetX, event.offsetY);
+      zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002)), event.clientX - root.getBoundingClientRect().left, event.clientY - root.getBoundingClientRect().top);
     }, { passive: false });
+    /* All of the lot; once more, and the part of it that is shown first. */
+    function whole() {
+      const all = Math.abs(k - least()) < 0.01;
+      moved = !all;
+      k = least();
+      centre = [left + wide / 2, top + high / 2];
+      if (all) measure(); else draw();
+    }
+    on(one('[data-fit]'), 'click', whole);
+    root.querySelectorAll('.map-levels a').forEach(link => on(link, 'click', event => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+      event.preventDefault();
+      storey(link.dataset.level);
+    }));
     root.querySelectorAll('[data-zoom-by]').forEach(button => on(button, 'click', () => zoom(Number(button.dataset.zoomBy))));
 
     on(document, 'lotline:deselect', () => show(null));
@@ -329,10 +433,21 @@
     on(document, 'lotline:tick', ({ detail }) => {
       requestAnimationFrame(draw);
       const { changed = [], snapshot } = detail || {};
+      telling ||= setTimeout(tell, Math.max(0, told + TELL_MS - performance.now()));
       if (!snapshot && changed.length <= MOST_RINGS) changed.forEach(position => ring(byId.get(`s${position}`)));
     });
+    /* Who hears the page hears the counts, as the legend says them, and at most one sentence in five seconds. */
+    function counted() {
+      return [...document.querySelectorAll('.legend li')].filter(each => each.querySelector(COUNTED)).map(each => each.textContent.trim()).join(', ');
+    }
+    function tell() {
+      [telling, told] = [0, performance.now()];
+      const counts = counted();
+      if (counts !== heard) one('[data-counts]').textContent = counts;
+      heard = counts;
+    }
     function ring(slot) {
-      if (!slot) return;
+      if (!slot || slot.tile.closest('[hidden]')) return;
       const drawn = around(slot, 0.3, { class: 'ring', 'data-state': slot.tile.dataset.state }, one('.map-rings'));
       drawn.addEventListener('animationend', () => drawn.remove());
     }
@@ -353,7 +468,7 @@
     one('.map-controls').hidden = false;
     measure();
     follow();
-    return { root, follow, end: () => { off.abort(); size.disconnect(); } };
+    return { root, follow, end: () => { off.abort(); clearTimeout(telling); clearTimeout(resting); size.disconnect(); } };
   }
 
   function begin() {
