@@ -35,7 +35,7 @@ class Compressed:
             if start is not None:
                 begun, start = start, None
                 if _is_whole_page(begun, message):
-                    message = message | {"body": await gzip(scope, begun, message["body"])}
+                    message["body"] = await gzip(scope, begun, message["body"])
                 await send(begun)
             await send(message)
 

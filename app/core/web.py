@@ -197,7 +197,7 @@ class Assets(StaticFiles):
 
 @cache
 def packed_file(path: Path) -> bytes | None:
-    """A static file as small as it goes, ``None`` where that saves nothing. Those of a running server stay."""
+    """A static file as small as it goes, or ``None`` where that saves nothing. It is kept."""
     whole = path.read_bytes()
     packed = pack(whole, level=9)
     return packed if len(packed) < 0.9 * len(whole) else None

@@ -26,6 +26,7 @@ from app.live.picture import Picture
 from app.payments.prices import Prices
 from app.payments.queries import tariff_in_force
 from app.slots.layout import LaidSlot, Layout
+from app.slots.map import signed
 from app.slots.maps import LotMaps
 from app.slots.models import STATE_CODES, STATES, State, public_code
 from app.slots.projections import Counts, count
@@ -221,9 +222,17 @@ def _free_list(layout: Layout, picture: Picture, counts: Counts, shown: Panel) -
             )
         )
     areas = {area.code: area for area in layout.areas}
+    levels = {area.level for area in layout.areas}
     return FreeList(
         tuple(
-            ListedArea(one, areas[one].name, counts.listed[one], tuple(slots))
+            ListedArea(
+                one,
+                say("Level {number}", number=signed(areas[one].level))
+                if len(levels) > 1
+                else areas[one].name,
+                counts.listed[one],
+                tuple(slots),
+            )
             for one, slots in by_area.items()
             if slots
         )

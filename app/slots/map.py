@@ -156,7 +156,7 @@ class LotMap:
 
     def _shown(self, level: int | None, mine: Collection[int]) -> int:
         """The wanted storey, else that of one's own slot, else the one at the street."""
-        if level in self._level_of.values():
+        if level is not None and level in self.levels:
             return level
         own = next((self._level_of[position] for position in mine if position in self._level_of), None)
         return min(self.levels, key=abs, default=0) if own is None else own
@@ -202,7 +202,7 @@ def _stalls(lot: MapLot, slots: Sequence[MapSlot]) -> tuple[list[Polygon], dict[
 def _tile_pieces(
     environment: Environment, slots: Sequence[MapSlot], tiles: Sequence[geometry.Tile]
 ) -> list[str]:
-    """Markup of a storey's tiles, split where states go: text, state, text, …, text. Neighbours are a block."""
+    """Markup of a storey's tiles, split where states go: text, state, …, text. Neighbours are a block."""
     template = environment.get_template("slots/_tile.html")
     pieces = ['<g class="block">']
     area, first = (slots[0].area_code, 0) if slots else ("", 0)
@@ -292,8 +292,12 @@ def _frame(
     bands: list[tuple[int, str]] = []
     signs: list[Sign] = []
     for level in levels:
-        here = [pair for pair in zip(slots, stalls, strict=True) if level_of.get(pair[0].area_code, 0) == level]
-        below = geometry.bands([s for one, s in here if one.premium], [s for one, s in here if not one.premium])
+        here = [
+            pair for pair in zip(slots, stalls, strict=True) if level_of.get(pair[0].area_code, 0) == level
+        ]
+        below = geometry.bands(
+            [s for one, s in here if one.premium], [s for one, s in here if not one.premium]
+        )
         bands += [(level, geometry.path(band.exterior.coords)) for band in below]
         aisles = geometry.Aisles(floors, [stall for _, stall in here])
         signs += _signs(lot, level, here, places, aisles, below)
@@ -310,6 +314,7 @@ def _frame(
             bands=bands,
             signs=signs,
             levels=levels,
+            signed=signed,
             words=_words(),
             number=geometry.number,
             hole=_hole,
@@ -371,6 +376,11 @@ def _signs(
 
 def _given(area: MapArea) -> tuple[float, float] | None:
     return None if area.sign_x is None or area.sign_y is None else (area.sign_x, area.sign_y)
+
+
+def signed(level: int) -> str:
+    """A storey's number as people write it, with a real minus; 0 is at the street."""
+    return f"−{-level}" if level < 0 else str(level)
 
 
 def _hole(name: str) -> Markup:

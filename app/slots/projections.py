@@ -15,8 +15,8 @@ FREE = STATE_CODES[State.FREE]
 class Counts:
     """A lot in figures. ``areas`` has the free slots that anyone may take, premium ones apart.
 
-    ``levels`` has all free slots of a storey, ``premium_levels`` the premium ones by the code of their sign; both
-    are empty where there is only one storey.
+    ``levels`` has all free slots of a storey, ``premium_levels`` the premium ones by the code of their sign;
+    both are empty where there is only one storey.
     """
 
     free: int
@@ -91,8 +91,8 @@ def _count(picture: Picture) -> Counts:
             premium_levels[f"premium{level_of[slot.area_code]}"] += 1
         elif slot.size is Size.CAR:
             areas[slot.area_code] += 1
-    for code, free in listed.items():
-        levels[level_of[code]] += free
+    for area_code, number in listed.items():
+        levels[level_of[area_code]] += number
     return Counts(
         free=states[0],
         reserved=states[1],

@@ -1,9 +1,9 @@
-"""The lot page in a real browser, slowed down: what it weighs, when its map can be used, what a tick and a pan cost.
+"""The lot page in a slowed browser: what it weighs, when its map can be used, what a tick and a pan cost.
 
     bin/bench screens [--slow 4] [--changes 200] [--rounds 5] [--lots riverside,campus] [--sizes phone,desk]
 
-Riverside has 441 slots, campus 5,000. Every figure of SVG stands beside the same one of a canvas that draws the
-same tiles (screens.js); both in one page load. Exit code 1 where a goal is missed.
+Riverside has 441 slots, campus 5,000. Every figure of SVG stands beside the same one of a canvas that draws
+the same tiles (screens.js); both in one page load. Exit code 1 where a goal is missed.
 """
 
 import argparse
@@ -51,7 +51,11 @@ class Wire:
     def _asked(self, event: dict[str, Any]) -> None:
         self.began_s = self.began_s or event["timestamp"]
         initiator = "page" if event["type"] == "Document" else event["initiator"]["type"]
-        self.asked[event["requestId"]] = (event["request"]["url"], initiator, event["timestamp"] - self.began_s)
+        self.asked[event["requestId"]] = (
+            event["request"]["url"],
+            initiator,
+            event["timestamp"] - self.began_s,
+        )
 
     def _got(self, event: dict[str, Any]) -> None:
         self.got[event["requestId"]] = event["encodedDataLength"]
@@ -101,12 +105,17 @@ class Feed:
         epoch, _, number = self.last["seq"].rpartition(":")
         self._number = max(self._number, int(number) + 100_000) + 1
         self.last["seq"] = f"{epoch}:{self._number}"
-        kept = {key: self.last[key] for key in ("lot", "seq", "layout", "now", "as_of", "content", "channel")
-                if key in self.last}  # fmt: skip
+        kept = {
+            key: self.last[key]
+            for key in ("lot", "seq", "layout", "now", "as_of", "content", "channel")
+            if key in self.last
+        }
         self._page.send(json.dumps(kept | {"tiles": tiles}))
 
 
-async def opened(browser: Browser, base: str, path: str, size: str, slow: float) -> "tuple[Page, CDPSession, Wire, Feed]":
+async def opened(
+    browser: Browser, base: str, path: str, size: str, slow: float
+) -> "tuple[Page, CDPSession, Wire, Feed]":
     """A page in a fresh browser, slowed; nothing is loaded yet."""
     context = await browser.new_context(base_url=base, **SIZES[size])
     page = await context.new_page()
@@ -120,8 +129,10 @@ async def opened(browser: Browser, base: str, path: str, size: str, slow: float)
     return page, session, wire, feed
 
 
-async def loading(browser: Browser, base: str, path: str, size: str, asked: argparse.Namespace) -> dict[str, float]:
-    """Milliseconds to the first picture and to a map that answers, over loopback and over a poor connection."""
+async def loading(
+    browser: Browser, base: str, path: str, size: str, asked: argparse.Namespace
+) -> dict[str, float]:
+    """Milliseconds to the first picture and to a map that answers: on loopback, on a poor connection."""
     figures: dict[str, float] = {}
     for name, net in (("", None), (" 1.6 Mbit/s", SLOW_NET)):
         rounds: list[dict[str, float]] = []
@@ -134,8 +145,12 @@ async def loading(browser: Browser, base: str, path: str, size: str, asked: argp
             rounds.append(await page.evaluate("() => bench.loaded()"))
             if not figures:
                 await page.wait_for_timeout(500)
-                figures = {"page kB": wire.page_bytes / 1000, "all kB": wire.total_bytes / 1000,
-                           "requests": len(wire.asked), "found late": len(wire.late)}  # fmt: skip
+                figures = {
+                    "page kB": wire.page_bytes / 1000,
+                    "all kB": wire.total_bytes / 1000,
+                    "requests": len(wire.asked),
+                    "found late": len(wire.late),
+                }
                 print(f"  late: {', '.join(wire.late) or 'nothing'}")
             await page.context.close()
         for key in rounds[0]:
@@ -143,9 +158,11 @@ async def loading(browser: Browser, base: str, path: str, size: str, asked: argp
     return figures
 
 
-async def moving(browser: Browser, base: str, path: str, size: str, asked: argparse.Namespace) -> dict[str, list[float]]:
+async def moving(
+    browser: Browser, base: str, path: str, size: str, asked: argparse.Namespace
+) -> dict[str, list[float]]:
     """Costs of a tick, a pan and a zoom, for SVG and then for the canvas on the same page."""
-    page, session, _, feed = await opened(browser, base, path, size, asked.slow)
+    page, _, _, feed = await opened(browser, base, path, size, asked.slow)
     await page.goto(path, wait_until="load")
     await page.wait_for_function("() => bench.usable && document.documentElement.dataset.feed === 'live'")
     figures: dict[str, list[float]] = {}
@@ -161,7 +178,9 @@ async def moving(browser: Browser, base: str, path: str, size: str, asked: argpa
             ticks = []
             for turn in range(asked.rounds + 1):
                 step = max(1, slots // asked.changes)
-                tiles = [value for at in range(asked.changes) for value in (at * step % slots, (at + turn) % 4)]
+                tiles = [
+                    value for at in range(asked.changes) for value in (at * step % slots, (at + turn) % 4)
+                ]
                 done = asyncio.ensure_future(page.evaluate("() => bench.tick()"))
                 await asyncio.sleep(0.05)
                 feed.tick(tiles)
@@ -182,8 +201,15 @@ def with_campus(folder: Path) -> Path:
     file.write_bytes(campus())
     settings = Settings.from_environment({"LOTLINE_DATA": str(folder)})
     asyncio.run(
-        tasks.import_slots(settings, file, dry_run=False, time_zone="UTC", currency="EUR", plates=False,
-                           on_progress=lambda done, total: None)  # fmt: skip
+        tasks.import_slots(
+            settings,
+            file,
+            dry_run=False,
+            time_zone="UTC",
+            currency="EUR",
+            plates=False,
+            on_progress=lambda done, total: None,
+        )
     )
     return database
 

@@ -1,4 +1,4 @@
-"""Lots that nobody has built, as GeoJSON: a campus of 5,000 slots in the open, and a garage of three storeys."""
+"""Lots that nobody has built, as GeoJSON: a campus of 5,000 slots, and a garage of three storeys."""
 
 import json
 import math
@@ -16,7 +16,7 @@ CAMPUS_SLOTS = 5000
 
 
 def campus(slots: int = CAMPUS_SLOTS, seed: int = 5) -> bytes:
-    """Blocks of different length and turn beside one another, an area each; now and then a kind of its own."""
+    """Blocks of different length and turn, an area each; now and then a slot of a kind of its own."""
     chance = random.Random(seed)
     features: list[dict[str, Any]] = []
     left = top = deepest = 0.0
@@ -66,7 +66,9 @@ def _block(columns: int, rows: int, at: tuple[float, float], turn_deg: float, mo
     for n, (x, y) in enumerate(_grid(columns, rows)):
         if n >= most:
             return
-        yield tuple((at[0] + px * cosine - py * sine, at[1] + px * sine + py * cosine) for px, py in _box(x, y))
+        yield tuple(
+            (at[0] + px * cosine - py * sine, at[1] + px * sine + py * cosine) for px, py in _box(x, y)
+        )
 
 
 def _grid(columns: int, rows: int) -> Iterator[tuple[float, float]]:

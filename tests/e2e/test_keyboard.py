@@ -3,7 +3,7 @@
 from playwright.async_api import Page, expect
 
 from tests.e2e.rest import Rest, new_plate
-from tests.e2e.visitors import Visitors
+from tests.e2e.visitors import Visitors, live
 
 MOST_TABS = 120
 FOCUSED = "() => document.activeElement.id || document.activeElement.tagName.toLowerCase()"
@@ -50,6 +50,46 @@ async def test_a_slot_is_found_on_the_map_and_booked_by_keys_alone(visitors: Vis
     await tab_to(page, "release-button")
     await page.keyboard.press("Enter")
     await expect(page.locator(".ended")).to_be_visible()
+    assert await rest.status(f"riverside-{name}") == "free"
+
+
+async def test_keys_alone_lead_from_the_start_page_over_the_map_to_the_receipt(
+    visitors: Visitors, rest: Rest
+) -> None:
+    page = await visitors.at("/")
+    await page.locator("a[href='/lots/riverside']").first.wait_for()
+    for _ in range(MOST_TABS):
+        await page.keyboard.press("Tab")
+        if await page.evaluate("() => document.activeElement.getAttribute('href')") == "/lots/riverside":
+            break
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/lots/riverside")
+    await live(page)
+    await tab_to(page, "map")
+    await page.keyboard.press("ArrowRight")
+    said = page.locator("#map [data-say]")
+    for key in ("ArrowDown", "ArrowLeft", "ArrowUp", "ArrowRight") * 10:
+        # A slot of this kind may be anyone's: no glyph, no plate, and free.
+        if ", free, area" in await said.inner_text():
+            break
+        await page.keyboard.press(key)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#booking-form")).to_be_visible()
+    name = await page.locator("#panel-title").inner_text()
+    await tab_to(page, "entity")
+    await page.keyboard.type(new_plate())
+    await tab_to(page, "panel-submit")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/bookings/*")
+    await tab_to(page, "pay-leave")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".ended")).to_be_visible()
+    for _ in range(MOST_TABS):
+        await page.keyboard.press("Tab")
+        if "/receipts/" in (await page.evaluate("() => document.activeElement.getAttribute('href')") or ""):
+            break
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/receipts/*")
     assert await rest.status(f"riverside-{name}") == "free"
 
 

@@ -1,7 +1,7 @@
 """The proof without colour: a page as it is, in grey, and as people with a colour deficiency see it.
 
-    .venv/bin/python -m tests.e2e.vision http://127.0.0.1:8000/lots/riverside FOLDER [--size phone] [--theme light]
-        [--select "#map"] [--kinds deuteranopia,achromatopsia]
+.venv/bin/python -m tests.e2e.vision http://127.0.0.1:8000/lots/riverside FOLDER [--size phone]
+    [--theme light] [--select "#map"] [--kinds none,achromatopsia,deuteranopia]
 """
 
 import argparse

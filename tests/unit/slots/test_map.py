@@ -63,7 +63,9 @@ def drawn(lot: MapLot, states: bytes | None = None, mine: tuple[int, ...] = ()) 
 
 def tree(markup: str) -> ElementTree.Element:
     """The markup as XML; the boolean attributes of HTML get a value first."""
-    closed = re.sub(r" (hidden|data-say|data-counts|data-fit|data-premium|data-stacked)(?=[ >])", r' \1=""', markup)
+    closed = re.sub(
+        r" (hidden|data-say|data-counts|data-fit|data-premium|data-stacked)(?=[ >])", r' \1=""', markup
+    )
     return ElementTree.fromstring(closed.replace("<img", ""))
 
 
