@@ -6,10 +6,10 @@ import zlib
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# A page of 441 slots is 170 kB: level 4 makes 23 kB of it in 2 ms, level 6 makes 21 kB in 4 ms.
+# A page of 441 slots is 170 kB: level 4 makes 23 kB of it in 0.8 ms, level 6 21 kB in 1.4 ms.
 LEVEL = 4
 LEAST_BYTES = 1_000
-# From here on a thread does it: 5,000 slots take 20 ms, for which nobody else should wait.
+# From here on a thread does it: 5,000 slots take 10 ms, for which nobody else should wait.
 IN_A_THREAD_BYTES = 64_000
 COMPRESSED = ("text/html", "text/css", "text/javascript", "image/svg+xml", "application/manifest+json")
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS

@@ -142,7 +142,7 @@ class LotMap:
             "pick": escape(pick),
             "level": str(shown),
             "tiles": self._filled(states, shown),
-            "mine": "".join(self._mark(position) for position in mine if position in self._marks),
+            "mine": "".join(self._mark(position, shown) for position in mine if position in self._marks),
         }
         for each in self.levels:
             holes[f"level:{each}"] = "" if each == shown else " hidden"
@@ -175,9 +175,10 @@ class LotMap:
             raise ValueError("a slot has no state, or one that is not public") from error
         return "".join(drawn)
 
-    def _mark(self, position: int) -> str:
+    def _mark(self, position: int, shown: int) -> str:
         template, context = self._marks[position]
-        return template.render(context)
+        level = self._level_of[position]
+        return template.render(context, level=level, hidden=level != shown)
 
 
 def _stalls(lot: MapLot, slots: Sequence[MapSlot]) -> tuple[list[Polygon], dict[str, tuple[float, float]]]:

@@ -66,7 +66,7 @@ async def test_a_garage_shows_one_storey_at_a_time_and_keeps_it_in_the_address(d
 async def test_the_slot_that_is_chosen_brings_its_storey(drivers: Visitors) -> None:
     page = await drivers.at("/lots/garage?level=-2")
     await page.click("#nearest")
-    await expect(page.locator("#panel-title")).not_to_have_text("")
+    await expect(page.locator("#booking-form")).to_be_visible()
     name = await page.locator("#panel-title").inner_text()
     storey = page.locator(f"#map .slot[data-name='{name}']").locator("xpath=ancestor::*[@class='map-slots']")
     await expect(storey).not_to_have_attribute("hidden", "")

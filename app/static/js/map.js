@@ -196,7 +196,8 @@
 
     /* Marks lie over the tiles: chosen, over time, under the arrow keys. */
     function mark(kind, slot) {
-      const group = make('g', { class: 'mark', 'data-mark': kind }, one('.map-marks')), [cx, cy] = slot.at;
+      const group = make('g', { class: 'mark', 'data-mark': kind, 'data-level': levelOf(slot) }, one('.map-marks')), [cx, cy] = slot.at;
+      group.toggleAttribute('hidden', levelOf(slot) !== level);
       for (const part of ['ring', 'gap', 'core']) trace(slot, { class: `mark-${part}` }, group);
       make('circle', { class: 'mark-dot', cx, cy, r: 0.5 }, group);
     }
