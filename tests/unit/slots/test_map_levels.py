@@ -15,7 +15,9 @@ def garage() -> LotMap:
 
 def storeys(markup: str) -> dict[str, tuple[bool, list[str]]]:
     """By level: whether it is hidden, and its slots."""
-    groups = re.findall(r'<g class="map-slots" data-level="(-?\d+)"( hidden)?>(.*?)(?=<g class="map-)', markup, re.S)
+    groups = re.findall(
+        r'<g class="map-slots" data-level="(-?\d+)"( hidden)?>(.*?)(?=<g class="map-)', markup, re.S
+    )
     return {level: (bool(hidden), re.findall(r'id="(s\d+)"', tiles)) for level, hidden, tiles in groups}
 
 
@@ -47,7 +49,10 @@ def test_ones_own_slot_is_not_marked_on_another_storey() -> None:
 
 def test_premium_slots_of_each_storey_have_a_sign_with_a_count_of_their_own() -> None:
     markup = str(garage().render(bytes(10), {"premium0": 1, "premium-1": 2}, "/x/{slot}"))
-    assert re.findall(r'<tspan id="sign-(premium-?\d)">(\d)', markup) == [("premium0", "1"), ("premium-1", "2")]
+    assert re.findall(r'<tspan id="sign-(premium-?\d)">(\d)', markup) == [
+        ("premium0", "1"),
+        ("premium-1", "2"),
+    ]
 
 
 def test_a_lot_of_one_storey_has_no_switch() -> None:
