@@ -11,8 +11,9 @@ from pathlib import Path
 from playwright.async_api import Page, async_playwright
 
 from tests.e2e.chromium import EXECUTABLE, FLAGS
-from tests.e2e.screenshots import SIZES
+from tests.e2e.visitors import DESK, PHONE, WALL
 
+SIZES = {"phone": PHONE, "desk": DESK, "wall": WALL}
 KINDS = ("none", "achromatopsia", "deuteranopia", "protanopia", "tritanopia")
 
 
@@ -42,11 +43,10 @@ async def main() -> None:
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         parser.error(f"unknown: {', '.join(unknown)}; known are {', '.join(KINDS)}")
     asked.folder.mkdir(parents=True, exist_ok=True)
-    width, height, scale = SIZES[asked.size]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=EXECUTABLE, args=FLAGS)
         page = await browser.new_page(
-            viewport={"width": width, "height": height}, device_scale_factor=scale, color_scheme=asked.theme
+            viewport=SIZES[asked.size], device_scale_factor=2, color_scheme=asked.theme
         )
         await page.goto(asked.address)
         await page.wait_for_timeout(700)
