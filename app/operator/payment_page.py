@@ -19,6 +19,7 @@ from app.operator import money_views as views
 from app.operator.payments_page import payment_row
 from app.operator.spelling import read_amount
 from app.payments import listing, problems, records, wording
+from app.payments.fee_words import rule_words, unit_words
 from app.payments.models import LedgerEntry, Payment, PaymentState, Receipt, Refund, RefundState
 from app.payments.paying import Cashier
 from app.payments.providers.refusals import OddAmount
@@ -289,9 +290,8 @@ def _facts(found: Known, bill: Mapping[str, Any], place: wording.Place) -> list[
 
 
 def _line(line: Mapping[str, Any], currency: str) -> views.BillLine:
-    rule = line["rule"]
-    quantity = f"{line['quantity']} × {line['unit']}"
-    return views.BillLine(rule[0].upper() + rule[1:], quantity, Money(line["amountMinor"], currency).text())
+    quantity = f"{line['quantity']} × {unit_words(line['unit'])}"
+    return views.BillLine(rule_words(line["rule"]), quantity, Money(line["amountMinor"], currency).text())
 
 
 def _refund(payment: Payment, one: Refund, place: wording.Place) -> views.RefundRow:

@@ -13,7 +13,7 @@ from app.bookings.entity import MAX_CHARACTERS, what_is_wrong
 from app.bookings.queries import bookings_of_entity
 from app.core.days import day_span, read_day
 from app.core.ids import read_signed_id, sign_id
-from app.core.languages import say, say_in
+from app.core.languages import say, say_in, told
 from app.core.money import Money
 from app.core.parts import part
 from app.operator import money_views as views
@@ -192,6 +192,10 @@ def search(text: str, key: bytes) -> tuple[int | None, tuple[str, ...]]:
         ) from None
 
 
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _filters(asked: Asked, lots: list[Lot], cashier: Cashier) -> views.Filters:
     known = providers(cashier, asked.fields["provider"])
     return views.Filters(
@@ -199,7 +203,7 @@ def _filters(asked: Asked, lots: list[Lot], cashier: Cashier) -> views.Filters:
         lots=(views.Option("", say("All lots")), *(views.Option(one.code, one.name) for one in lots)),
         states=(
             views.Option("", say_in("in a list", "Any")),
-            *(views.Option(state, said[0].upper() + said[1:]) for state, said in wording.STATES.items()),
+            *(views.Option(state, _capital(told(said))) for state, said in wording.STATES.items()),
         ),
         providers=(
             views.Option("", say_in("in a list", "Any")),

@@ -13,6 +13,7 @@ from app.core.languages import locale, say, say_in
 from app.core.money import Money
 from app.operator import views
 from app.operator.spelling import day_names
+from app.payments.fee_words import rule_words, unit_words
 from app.payments.fees import FeeLine, NotCovered, Stay, fee
 from app.payments.tariffs.lines import Tariff
 from app.payments.tariffs.wall_clock import as_instant, instant_us
@@ -202,14 +203,16 @@ def _line(line: FeeLine, currency: str) -> views.CostLine:
     if rule == "surcharge":
         times = f"+ {line.unit}" if line.unit.endswith("%") else _times(line, currency)
         return views.CostLine(name or say("Surcharge"), times, _amount(line, currency))
-    if rule in _rules(line.unit):
+    if rule in _rules(unit_words(line.unit)):
         if rule == "per started increment":
-            said = name or say("Per started {unit}", unit=line.unit)
+            said = name or say("Per started {unit}", unit=unit_words(line.unit))
             return views.CostLine(said, _times(line, currency), _amount(line, currency))
-        said = _rules(line.unit)[rule]
+        said = _rules(unit_words(line.unit))[rule]
         return views.CostLine(f"{name}, {said}" if name else said, "", _amount(line, currency))
-    said = say("Free time") if rule == "free time" else line.rule[:1].upper() + line.rule[1:]
-    times = _times(line, currency) if line.quantity > 1 else line.unit if rule == "free time" else ""
+    said = rule_words(line.rule)
+    times = (
+        _times(line, currency) if line.quantity > 1 else unit_words(line.unit) if rule == "free time" else ""
+    )
     return views.CostLine(said, times, _amount(line, currency))
 
 
@@ -228,7 +231,7 @@ def _times(line: FeeLine, currency: str) -> str:
     """``10 × €0.70``; ``10 × 15 min`` where the price of one is no whole amount."""
     if line.quantity and line.amount_minor % line.quantity == 0:
         return f"{line.quantity} × {Money(line.amount_minor // line.quantity, currency).text()}"
-    return f"{line.quantity} × {line.unit}"
+    return f"{line.quantity} × {unit_words(line.unit)}"
 
 
 def _amount(line: FeeLine, currency: str) -> str:
