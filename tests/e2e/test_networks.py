@@ -1,6 +1,7 @@
 """A phone without network, on another or a slow one, or asleep: nothing typed is lost, nothing old live."""
 
 import asyncio
+import contextlib
 import time
 
 import psutil
@@ -33,8 +34,13 @@ WATCH = """(name) => {
 
 def renderer_processes() -> list[psutil.Process]:
     """The processes that draw the pages of the browsers that were started here."""
-    children = psutil.Process().children(recursive=True)
-    return [one for one in children if "--type=renderer" in one.cmdline()]
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        # One may end while it is looked at.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "--type=renderer" in child.cmdline():
+                found.append(child)
+    return found
 
 
 async def devtools(page: Page) -> CDPSession:
