@@ -155,6 +155,7 @@
         sized.style.setProperty('--u', 1 / k);
         sized.style.setProperty('--sign', clamp(k / 4, 0.6, 1));
       }
+      giveWay();
       /* Widths go in steps of a tenth: every change of theirs restyles all slots. */
       const q = 1.1 ** Math.round(Math.log(k) / Math.log(1.1));
       if (q !== widths) {
@@ -260,6 +261,16 @@
       const [x, y] = toView(slot.at), close = W >= DESK || k >= CLOSE_K;
       if (!close) k = CLOSE_K;
       if (close && x > 60 && y > 70 && x < W - 90 && y < H - 60) draw(); else moveTo(slot.at);
+    }
+
+    /* A sign in the gate's own aisle gives way to it, along the page: words to the right of its plate need more. */
+    function giveWay() {
+      const gate = one('.gate'), [gx, gy] = gate ? toView(pair(gate)) : [Infinity, Infinity];
+      for (const { sign, at } of signs) {
+        const [x, y] = toView(at), room = x < gx ? 95 : 60, near = Math.abs(y - gy) < 26 && Math.abs(x - gx) < room;
+        const [dx, dy] = unturn([near ? (x < gx ? -1 : 1) * (room - Math.abs(x - gx)) / k : 0, 0]);
+        sign.setAttribute('transform', `translate(${at[0] + dx} ${at[1] + dy})`);
+      }
     }
 
     /* The tag lies above or below, straight or to a side: where it covers fewest slots, and no sign if it can. */
