@@ -122,3 +122,20 @@ async def markup(page: Page, part: str) -> str:
 def first_difference(one: str, other: str) -> str:
     at = next((at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), 0)
     return f"…{one[max(0, at - 80) : at + 80]}… against …{other[max(0, at - 80) : at + 80]}…"
+
+
+async def test_the_list_says_where_an_area_has_none_left_and_takes_it_back(
+    visitors: Visitors, rest: Rest
+) -> None:
+    await rest.put(identifier="alone-1", lot="alone", name="L1", area="L", location="by itself")
+    page = await visitors.at("/lots/alone#slots-list", PHONE)
+    none = page.locator(".free-none")
+    await expect(none).to_be_hidden()
+    plate = new_plate()
+    await rest.reserve("alone-1", plate)
+    await expect(none).to_be_visible()
+    await page.reload()
+    await expect(none).to_be_visible()
+    await rest.unreserve("alone-1", plate)
+    await expect(none).to_be_hidden()
+    await expect(page.locator(".free-slots")).to_be_visible()

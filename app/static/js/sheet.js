@@ -46,6 +46,15 @@
     open(link.getAttribute('href'));
   });
 
+  // An area without a free slot says so. By :has() every change would restyle the whole list.
+  const none = (list) => list?.toggleAttribute('data-none', !list.querySelector('[data-state="free"]'));
+  document.addEventListener('lotline:tick', ({ detail }) => {
+    const lists = detail.snapshot
+      ? document.querySelectorAll('.free-slots')
+      : new Set(detail.changed.map((position) => document.getElementById(`l${position}`)?.parentNode));
+    lists.forEach(none);
+  });
+
   // The panel asks again when the map says something else than it. In line, whatever changes may be one's turn.
   // A moment later, so that a busy lot asks less often; and once more when the answer came from a process that
   // had not heard of it yet.
