@@ -38,6 +38,9 @@ class WallProjection:
         drawn = render("display/_cells.html", view=cells(picture.layout, count(picture), self._premium_lines))
         return f'<div hx-swap-oob="innerHTML:#cells">{drawn}</div>'
 
+    def figures(self, picture: Picture) -> dict[str, int]:
+        return {}
+
 
 async def premium_lines(connection: HTTPConnection, lot_id: int) -> tuple[str, ...]:
     """What stands under the word Premium: its price, where it is known."""

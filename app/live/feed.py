@@ -41,6 +41,8 @@ class Feed:
             for position in sorted(changed):
                 tiles += [position, shown[position]]
             frame["tiles"] = tiles
+        if figures := self.projection.figures(self.picture):
+            frame["figures"] = figures
         self._append(frame, self._content(changed))
 
     def renew(self, picture: Picture) -> None:
@@ -84,6 +86,8 @@ class Feed:
             body: dict[str, Any] = {"whole": True}
             if self.projection.with_states:
                 body["states"] = self.picture.shown.hex()[1::2]
+            if figures := self.projection.figures(self.picture):
+                body["figures"] = figures
             if content := self._content(None):
                 body["content"] = content
             self._body = (self.number, "," + _written(body)[1:-1])
@@ -110,7 +114,7 @@ class Feed:
         if content:
             frame["content"] = content
         self._frames.append(_written(frame))
-        metrics.FRAMES.labels("delta" if "tiles" in frame or content else "beat").inc()
+        metrics.FRAMES.labels("delta" if "tiles" in frame or "figures" in frame or content else "beat").inc()
         self.number += 1
         self._wake_up()
 

@@ -1,5 +1,6 @@
 """What a process knows of a lot that somebody watches."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -72,3 +73,6 @@ class Projection(Protocol):
 
     def content(self, picture: Picture, changed: set[int] | None) -> str:
         """Out-of-band HTML for these changes, or for everything (``None``); may be empty."""
+
+    def figures(self, picture: Picture) -> Mapping[str, int]:
+        """Numbers of the page by the id of what shows them; a page sets those that differ, without htmx."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from app.core.templating import render
+from app.core.templating import token
 from app.live.picture import Picture
 from app.slots.layout import Layout
 from app.slots.models import STATE_CODES, Size, State
@@ -115,4 +115,10 @@ class MapProjection:
     with_states = True
 
     def content(self, picture: Picture, changed: set[int] | None) -> str:
-        return render("slots/_counts.html", counts=count(picture))
+        return ""
+
+    def figures(self, picture: Picture) -> dict[str, int]:
+        counts = count(picture)
+        named = {"count": counts.states | counts.kinds, "sign": counts.signs, "list": counts.listed}
+        found = {f"{place}-{token(name)}": n for place, all_of in named.items() for name, n in all_of.items()}
+        return found | {f"level-{level}": n for level, n in counts.levels.items()}

@@ -107,7 +107,7 @@ class Feed:
         self.last["seq"] = f"{epoch}:{self._number}"
         kept = {
             key: self.last[key]
-            for key in ("lot", "seq", "layout", "now", "as_of", "content", "channel")
+            for key in ("lot", "seq", "layout", "now", "as_of", "figures", "content", "channel")
             if key in self.last
         }
         self._page.send(json.dumps(kept | {"tiles": tiles}))

@@ -1,5 +1,5 @@
 // The live feed on a page: applies what hx-ws receives, and says how old it is.
-//   in   frames {lot, seq: "epoch:n", layout, now, as_of, tiles | whole, states, content}
+//   in   frames {lot, seq: "epoch:n", layout, now, as_of, tiles | whole, states, figures, content}
 //   out  html[data-feed] connecting | live | stale | lost, html[data-feed-age] in whole seconds, words in
 //        #feed-state; on document lotline:tick {changed, snapshot}, lotline:layout {layout}
 (() => {
@@ -36,6 +36,11 @@
     for (let k = 0; k < (frame.tiles?.length ?? 0); k += 2) {
       draw(frame.tiles[k], frame.tiles[k + 1]);
       changed.push(frame.tiles[k]);
+    }
+    // Counts by the id of what shows them: an out-of-band swap for each would cost more than all the tiles.
+    for (const id in frame.figures) {
+      const node = document.getElementById(id), figure = String(frame.figures[id]);
+      if (node && node.textContent !== figure) node.textContent = figure;
     }
     return { changed, snapshot: Boolean(frame.whole) };
   };

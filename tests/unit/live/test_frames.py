@@ -21,6 +21,9 @@ class Counting:
         self.drawn += 1
         return f"<b>{self.drawn}</b>"
 
+    def figures(self, picture: Picture) -> dict[str, int]:
+        return {"count-free": picture.states.count(0)}
+
 
 def picture(states: bytes = bytes(5), **other: Any) -> Picture:
     return Picture(
@@ -65,6 +68,7 @@ def test_a_new_viewer_gets_all_of_it() -> None:
             "as_of": 1790000000.123,
             "whole": True,
             "states": "01231",
+            "figures": {"count-free": 1},
             "content": "<b>1</b>",
         }
     ]
@@ -76,6 +80,7 @@ def test_who_has_seen_the_last_one_gets_only_what_changed() -> None:
     change(one, 0, 4)
     frames = [read(frame) for frame in one.after(1)]
     assert [frame["tiles"] for frame in frames] == [[3, 2], [0, 1]]
+    assert [frame["figures"]["count-free"] for frame in frames] == [4, 3]
     assert [frame["seq"] for frame in frames] == ["e:8", "e:9"]
     assert one.after(3) == []
 
