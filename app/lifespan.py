@@ -19,6 +19,7 @@ from app.core.parts import Parts
 from app.core.redis import Store, connect
 from app.core.signing import Secrets
 from app.core.templating import environment
+from app.display.premium_price import PremiumPrices
 from app.display.presence import Displays
 from app.live.hub import Hub
 from app.operator.import_runs import Imports
@@ -66,6 +67,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     async with opened_desk(settings, app.state.clock) as (desk, redis):
         source = StatusPictures(desk.database, desk.layouts, desk.status)
         cashier = cashier_of(settings, desk)
+        prices = Prices(desk.database)
         async with (
             AsyncExitStack() as providers,
             desk.database.pulse.running(),
@@ -86,7 +88,8 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
                 Store(redis),
                 hub,
                 memory,
-                Prices(desk.database),
+                prices,
+                PremiumPrices(prices),
                 cashier,
                 Sessions(desk.database),
                 displays,

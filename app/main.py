@@ -112,7 +112,7 @@ def routes() -> list[BaseRoute]:
         GuardedRoute("/attendant/lots/{lot}/works", attendant_works.work, ATTENDANT, ["POST"]),
         GuardedRoute("/attendant/lots/{lot}/slots/{slot:path}", attendant.slot, ATTENDANT),
         GuardedRoute("/attendant/lots/{lot}/slots/{slot:path}/{action}", attendant.act, ATTENDANT, ["POST"]),
-        GuardedRoute("/tour/{view}", tour.enter, PROGRAM, ["POST"]),
+        GuardedRoute("/tour/{view}", tour.enter, Access.HERE, ["POST"]),
         # Operators
         GuardedRoute("/operator", operator_lots.home, OPERATOR),
         GuardedRoute("/operator/lots", operator_lots.to_home, OPERATOR),

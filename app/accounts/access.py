@@ -31,6 +31,7 @@ class Access(StrEnum):
     PUBLIC = "public"
     HOLDER = "holder"  # of the booking's secret, which stands in the path as {token}
     PROGRAM = "program"  # the REST surface: open on loopback in development, else for who is signed in
+    HERE = "here"  # who sits at this machine, in development; nobody else, whoever is signed in
     ATTENDANT = "attendant"
     OPERATOR = "operator"
 
@@ -124,7 +125,9 @@ async def _refusal(request: Request, access: Access) -> Response | None:
             )
         request.state.reservation = found
         return None
-    if access is Access.PROGRAM and _is_open(part(request, Settings)) and _comes_from_here(request):
+    if access is Access.HERE and not is_here(request):
+        raise Problem(404, "no-such-address", sentence("Not Found"))
+    if access in (Access.PROGRAM, Access.HERE) and is_here(request):
         return None
     person = await who(request)
     if person is None:
@@ -139,6 +142,11 @@ async def _refusal(request: Request, access: Access) -> Response | None:
 
 def _may(person: SignedIn, access: Access) -> bool:
     return access is not Access.OPERATOR or person.role is Role.OPERATOR
+
+
+def is_here(request: Request) -> bool:
+    """Whether whoever sends this sits at this machine, and it is one to develop on."""
+    return _is_open(part(request, Settings)) and _comes_from_here(request)
 
 
 def _is_open(settings: Settings) -> bool:

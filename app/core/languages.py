@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from babel import Locale
 from babel.messages.catalog import Catalog
@@ -160,9 +161,23 @@ class Languages:
             await self.app(scope, receive, send)
             return
         _current.set(spoken_with(scope))
-        query = scope["query_string"].decode("latin-1")
-        _path.set(scope["path"] + ("?" + query if query else ""))
+        _path.set(_page_of(scope))
         await self.app(scope, receive, send)
+
+
+def _page_of(scope: Scope) -> str:
+    """The page that is asked for, or that a form stood on: what answers a form may be read by nobody else."""
+    if scope.get("method", "GET") != "GET":
+        headers = Headers(scope=scope)
+        try:
+            came_from = urlsplit(headers.get("referer", ""))
+        except ValueError:
+            return "/"
+        if came_from.netloc != headers.get("host") or not came_from.path.startswith("/"):
+            return "/"
+        return came_from.path + ("?" + came_from.query if came_from.query else "")
+    query = scope["query_string"].decode("latin-1")
+    return str(scope["path"]) + ("?" + query if query else "")
 
 
 def spoken_with(scope: Scope) -> str:

@@ -1,13 +1,8 @@
 """A lot's figures as a wall shows them, for the page and for the feed."""
 
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable
 
-from starlette.requests import HTTPConnection
-
-from app.core.db import SqlAway
-from app.core.languages import say
-from app.core.parts import part
 from app.core.templating import render
 from app.display.views import (
     PREMIUM,
@@ -20,7 +15,6 @@ from app.display.views import (
     arrow_towards,
 )
 from app.live.picture import Picture
-from app.payments.prices import Prices
 from app.slots.layout import Layout
 from app.slots.projections import Counts, count
 
@@ -31,26 +25,16 @@ class WallProjection:
     name = "wall"
     with_states = False
 
-    def __init__(self, premium_lines: tuple[str, ...] = ()) -> None:
+    def __init__(self, premium_lines: Callable[[], tuple[str, ...]] = tuple) -> None:
         self._premium_lines = premium_lines
 
     def content(self, picture: Picture, changed: set[int] | None) -> str:
-        drawn = render("display/_cells.html", view=cells(picture.layout, count(picture), self._premium_lines))
+        view = cells(picture.layout, count(picture), self._premium_lines())
+        drawn = render("display/_cells.html", view=view)
         return f'<div hx-swap-oob="innerHTML:#cells">{drawn}</div>'
 
     def figures(self, picture: Picture) -> dict[str, int]:
         return {}
-
-
-async def premium_lines(connection: HTTPConnection, lot_id: int) -> tuple[str, ...]:
-    """What stands under the word Premium: its price, where it is known."""
-    try:
-        price = await part(connection, Prices).of_lot(lot_id, datetime.now(UTC), premium=True)
-    except SqlAway:
-        return ()
-    if price is None:
-        return ()
-    return (say("{price} an hour", price=price.per_hour.text()) if price.kind == "time" else price.text,)
 
 
 def cells(layout: Layout, counts: Counts | None, lines: tuple[str, ...] = ()) -> WallCells:

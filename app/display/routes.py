@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from math import ceil
 
 from starlette.requests import HTTPConnection, Request
@@ -22,8 +23,9 @@ from app.core.templating import page
 from app.core.web import origin_of
 from app.core.words import clock
 from app.display import pairing
-from app.display.cells import WallProjection, cells, premium_lines
+from app.display.cells import WallProjection, cells
 from app.display.pairing import Screen
+from app.display.premium_price import PremiumPrices
 from app.display.presence import CHANGED, Displays
 from app.display.views import CodeView, WallView
 from app.live.hub import Hub
@@ -85,8 +87,9 @@ async def feed(socket: WebSocket) -> None:
     lot_id = await lot_of_socket(socket)
     if lot_id is None:
         return
-    projection = WallProjection(await premium_lines(socket, lot_id))
-    await serve(socket, part(socket, Hub), [lot_id], projection)
+    prices = part(socket, PremiumPrices)
+    async with prices.shown(lot_id):
+        await serve(socket, part(socket, Hub), [lot_id], WallProjection(partial(prices.lines, lot_id)))
 
 
 async def screen_feed(socket: WebSocket) -> None:
@@ -102,15 +105,19 @@ async def screen_feed(socket: WebSocket) -> None:
         await socket.accept()
         await socket.close(CHANGED)
         return
+    prices, lot_id = part(socket, PremiumPrices), shows.lot_id
     with _speaking(shows), displays.connected(shows) as ends:
-        projection = WallProjection(await premium_lines(socket, shows.lot_id))
-        await serve(socket, part(socket, Hub), [shows.lot_id], projection, ends)
+        async with prices.shown(lot_id):
+            projection = WallProjection(partial(prices.lines, lot_id))
+            await serve(socket, part(socket, Hub), [lot_id], projection, ends)
 
 
 async def _wall(request: Request, layout: Layout, feed_url: str) -> Response:
     picture = await part(request, Hub).picture(layout.lot_id)
     layout = layout if picture is None else picture.layout
     counts = None if picture is None else count(picture)
+    prices = part(request, PremiumPrices)
+    await prices.read(layout.lot_id)
     view = WallView(
         lot_code=layout.lot.code,
         lot_name=layout.lot.name,
@@ -119,7 +126,7 @@ async def _wall(request: Request, layout: Layout, feed_url: str) -> Response:
         feed_url=feed_url,
         layout_version=layout.lot.layout_version,
         age_s=None if picture is None else picture.age_s(steady_s()),
-        cells=cells(layout, counts, await premium_lines(request, layout.lot_id)),
+        cells=cells(layout, counts, prices.lines(layout.lot_id)),
     )
     return page("display/wall.html", view)
 

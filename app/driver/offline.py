@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from app.core.languages import say
+from app.core.languages import LANGUAGES, language, say, speaking
 from app.core.templating import STATIC, page
 from app.driver.views import OfflinePage
 
@@ -11,7 +11,16 @@ WORKER = STATIC / "js" / "service-worker.js"
 
 
 async def offline(request: Request) -> Response:
-    """``GET /offline``: kept by the browser, in the reader's language."""
+    """``GET /offline``: kept by the browser, in the language that the page speaks which keeps it.
+
+    A wall speaks its lot's language, whatever its browser asks for.
+    """
+    asked = request.query_params.get("language", "")
+    with speaking(asked if asked in LANGUAGES else language()):
+        return _offline()
+
+
+def _offline() -> Response:
     view = OfflinePage(
         title=say("No connection to the server"),
         text=say("This page is asked for again every few seconds, and at once when your network is back."),

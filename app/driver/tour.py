@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.accounts import service
+from app.accounts.access import is_here
 from app.accounts.routes import signed_in_response
 from app.core.db import Database, SqlAway
 from app.core.errors import Problem
@@ -22,7 +23,7 @@ from app.slots import queries
 async def shown_tour(request: Request) -> Tour | None:
     """What the start page shows of the tour; None where there is none, its lot is gone or SQL is away."""
     code = part(request, Settings).tour
-    if not code:
+    if not code or not is_here(request):
         return None
     try:
         async with part(request, Database).look() as connection:

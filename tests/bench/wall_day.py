@@ -122,7 +122,7 @@ class Day:
         states = bytearray(len(self.lot.slots))
         version = self.lot.lot.layout_version
         self.picture = Picture(self.lot.lot_id, self.lot, version, "day", 1, states, BEGAN_S)
-        self.feed = Feed(self.picture, WallProjection(("€3.60 an hour",)))
+        self.feed = Feed(self.picture, WallProjection(lambda: ("€3.60 an hour",)))
         self.feed.viewers = 1
         self._chance = random.Random(self.asked.seed)
 

@@ -11,7 +11,7 @@ WITHOUT_ACCESS = {"static"}
 BY_PREFIX = {
     "/parking": Access.PROGRAM,
     "/metrics": Access.PROGRAM,
-    "/tour": Access.PROGRAM,
+    "/tour": Access.HERE,
     "/attendant": Access.ATTENDANT,
     "/ws/attendant": Access.ATTENDANT,
     "/operator": Access.OPERATOR,

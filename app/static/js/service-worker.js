@@ -3,7 +3,7 @@
 const asked = new URL(self.location.href).searchParams;
 const version = asked.get('version'), language = asked.get('language');
 const CACHE = `lotline-${version}-${language}`;
-const PAGE = '/offline';
+const PAGE = `/offline?language=${encodeURIComponent(language)}`;
 const FILES = ['css/tokens.css', 'css/base.css', 'css/components.css', 'css/offline.css', 'js/offline-page.js', 'icon.svg']
   .map((file) => `/static/${version}/${file}`);
 

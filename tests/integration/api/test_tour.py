@@ -57,9 +57,18 @@ async def test_a_step_into_a_view_signs_the_newcomer_in(toured: AsyncClient, vie
 async def test_nobody_from_elsewhere_is_signed_in_for_a_tour(
     toured: AsyncClient, headers: dict[str, str]
 ) -> None:
-    answer = await toured.post("/tour/operator", headers=PERSON | headers)
-    assert answer.status_code in (401, 403)
-    assert "set-cookie" not in answer.headers
+    await create_account(toured.desk.database, "Ann", Role.ATTENDANT, "correct horse battery")  # type: ignore[attr-defined]
+    for _ in ("a stranger", "an attendant"):
+        answer = await toured.post("/tour/operator", headers=PERSON | headers)
+        assert answer.status_code in (403, 404)
+        assert "set-cookie" not in answer.headers
+        await toured.post("/sign-in", data={"name": "Ann", "password": "correct horse battery"})
+    assert (await toured.get("/attendant", headers=PERSON)).status_code == 200
+
+
+async def test_who_comes_from_elsewhere_is_not_shown_the_way_either(toured: AsyncClient) -> None:
+    start = await toured.get("/", headers=PERSON | {"host": "parking.example"})
+    assert (start.status_code, "What you are looking at" in start.text) == (200, False)
 
 
 async def test_without_made_up_drivers_there_is_no_tour(client: AsyncClient) -> None:
