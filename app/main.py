@@ -116,8 +116,8 @@ def routes() -> list[BaseRoute]:
         # Operators
         GuardedRoute("/operator", operator_lots.home, OPERATOR),
         GuardedRoute("/operator/lots", operator_lots.to_home, OPERATOR),
-        GuardedRoute("/operator/lots/new", operator_lots.new_lot, OPERATOR),
-        GuardedRoute("/operator/lots/new", operator_lots.create_lot, OPERATOR, ["POST"]),
+        GuardedRoute("/operator/new-lot", operator_lots.new_lot, OPERATOR),
+        GuardedRoute("/operator/new-lot", operator_lots.create_lot, OPERATOR, ["POST"]),
         GuardedRoute("/operator/lots/{lot}", operator_lots.lot, OPERATOR),
         GuardedRoute("/operator/lots/{lot}", operator_lots.edit_lot, OPERATOR, ["POST"]),
         GuardedRoute("/operator/lots/{lot}/works", operator_lots.works, OPERATOR, ["POST"]),

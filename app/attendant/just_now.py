@@ -17,6 +17,7 @@ from app.core import words
 from app.core.languages import say, say_in, say_many
 from app.core.money import Money
 from app.core.parts import part
+from app.core.templating import token
 from app.payments import wording
 from app.payments.models import Payment
 from app.payments.refunding import may_undo
@@ -163,6 +164,6 @@ def _work(layout: Layout, one: desk_lists.Work, states: dict[str, bookings.SlotN
         what=what,
         detail=detail,
         url=url,
-        id=f"{one.act}-{one.at:%H%M%S%f}",
+        id=f"{one.act}-{one.at:%H%M%S%f}-{token(slot)}",
         undo=undo,
     )

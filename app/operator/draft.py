@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from babel.dates import format_date
 
 from app.core import words
+from app.core.days import EARLIEST, LATEST
 from app.core.forms import fit_text
 from app.core.languages import locale, say
 from app.operator.spelling import amount_text, read_amount, read_clock, read_days, read_length, read_share
@@ -347,9 +348,11 @@ def _group(token: str) -> int:
 
 def _read_day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise ValueError(say("Give a day, such as 2026-11-30.")) from None
+    # At the ends of the calendar no zone has an instant; both are as wrong a little nearer.
+    return min(max(day, EARLIEST), LATEST)
 
 
 def _capital(text: str) -> str:

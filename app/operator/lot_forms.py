@@ -19,7 +19,6 @@ MOST_ADDED = 500
 LONGEST_GRACE_S = 24 * 3600
 _CODE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?")
 # Addresses that are no lot's.
-_NO_CODES = ("new",)
 CURRENCIES = ("EUR", "USD", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK", "JPY", "INR", "AUD", "CAD")
 
 
@@ -59,7 +58,7 @@ def read_lot(sent: Mapping[str, str], code: str = "") -> tuple[LotForm, LotDetai
         errors["name"] = say("Give the lot a name.")
     elif text_of(typed["name"], 120) != typed["name"]:
         errors["name"] = say("At most {most} printable characters.", most=120)
-    if typed["name"] and not code and (not _CODE.fullmatch(new_code) or new_code in _NO_CODES):
+    if typed["name"] and not code and (not _CODE.fullmatch(new_code)):
         errors["code"] = say("Small letters, digits and hyphens, at most {most}.", most=48)
     for name, most in (("address", 200), ("gate_name", 60)):
         if text_of(typed[name], most) != typed[name]:

@@ -43,12 +43,12 @@ async def to_home(request: Request) -> Response:
 
 
 async def new_lot(request: Request) -> Response:
-    """``GET /operator/lots/new``: an empty form."""
+    """``GET /operator/new-lot``: an empty form."""
     return _new_lot(request, views.LotForm(time_zone="Europe/Berlin", currency="EUR"), 200)
 
 
 async def create_lot(request: Request) -> Response:
-    """``POST /operator/lots/new``: a lot without slots."""
+    """``POST /operator/new-lot``: a lot without slots."""
     form, details = read_lot(await read_form(request))
     if details is None:
         return _new_lot(request, form, 422)
@@ -135,7 +135,12 @@ async def add_slots(request: Request) -> Response:
     form, wanted = read_added(await read_form(request), layout.lot.code)
     if form.errors:
         return await _shown(request, layout, 422, None, form)
-    there = [one.name for one in wanted if one.name in layout.by_name]
+    # What was added before the server stopped halfway is there already, and is no refusal.
+    there = [
+        one.name
+        for one in wanted
+        if (known := layout.by_name.get(one.name or "")) is not None and known.identifier != one.identifier
+    ]
     if there:
         said = say("There is a slot {name} already.", name=there[0])
         return await _shown(request, layout, 409, None, replace(form, errors={"first": said}))

@@ -11,7 +11,7 @@ from app.operator.money_views import Option, filled
 from app.operator.views import tariff_url
 
 HOME = "/operator"
-NEW_LOT = "/operator/lots/new"
+NEW_LOT = "/operator/new-lot"
 IMPORT = "/operator/import"
 
 

@@ -18,6 +18,7 @@ from app.payments.tariffs.charging import length_text
 from app.payments.tariffs.lines import DAY_S, LARGEST_MINOR, WEEK
 
 _LENGTH = re.compile(r"(?:(\d{1,5}) *d)? *(?:(\d{1,6}) *h)? *(?:(\d{1,7}) *(?:min|m)?)?")
+LONGEST_WORDS = 200
 _CLOCK = re.compile(r"(\d{1,2})(?:[:.](\d{2}))?")
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d+)?")
 
@@ -91,7 +92,7 @@ def read_amount(text: str, currency: str) -> int:
 
 def read_length(text: str, longest_s: int = 366 * DAY_S) -> int:
     """Seconds of ``15``, ``15 min``, ``2 h``, ``1 h 30``."""
-    plain = text.strip().lower()
+    plain = _in_short(text)
     found = _LENGTH.fullmatch(plain) if plain.isascii() else None
     if not plain or found is None:
         raise ValueError(say("Give minutes, such as 15 min, or 2 h."))
@@ -145,7 +146,7 @@ def read_days(text: str) -> frozenset[int] | None:
 
     What any of our languages writes is read, whichever the reader's is.
     """
-    plain = text.strip().lower()
+    plain = _in_short(text)
     if plain in _in_all_languages("always"):
         return None
     if plain in ("daily", "all", "alle", *_in_all_languages("every day")):
@@ -160,6 +161,14 @@ def read_days(text: str) -> frozenset[int] | None:
         else:
             raise ValueError(_which_days())
     return frozenset(days)
+
+
+def _in_short(text: str) -> str:
+    """In small letters, with single blanks; nothing of what is far too long to be meant.
+
+    An expression that may match blanks in several ways takes the square of their number to find out.
+    """
+    return " ".join(text.lower().split()) if len(text) <= LONGEST_WORDS else ""
 
 
 def _in_all_languages(word: str) -> set[str]:

@@ -110,9 +110,17 @@ class Uploads:
     def _drop_old(self) -> None:
         """Leaves the newest, one fewer than there may be."""
         now = time.time()
-        notes = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-        for number, path in enumerate(notes):
-            is_old = path.stat().st_mtime < now - KEPT_S or number >= MOST_FILES - 1
+        dated = [(_written_at(path), path) for path in self._folder.glob("*.json")]
+        for number, (at, path) in enumerate(sorted(dated, reverse=True)):
+            is_old = at < now - KEPT_S or number >= MOST_FILES - 1
             if is_old and not self.is_claimed(path.stem):
                 for each in self._folder.glob(f"{path.stem}.*"):
                     each.unlink(missing_ok=True)
+
+
+def _written_at(path: Path) -> float:
+    """Unix seconds; 0 where another process has just taken it away."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

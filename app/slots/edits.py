@@ -88,6 +88,9 @@ async def edit_lot(connection: AsyncConnection, lot_id: int, details: LotDetails
     before = LotDetails.of(lot)
     if before.tag != seen:
         raise _changed()
+    if details == before:
+        # Every open map and wall of the lot would be loaded again for nothing.
+        return before
     values = details.columns() | {"layout_version": lot.layout_version + 1}
     await connection.execute(update(_LOT).where(_LOT.c.id == lot_id).values(**values))
     return before
@@ -110,6 +113,8 @@ async def edit_area(
     before = AreaDetails.of(Area(**row))
     if before.tag != seen:
         raise _changed()
+    if details == before:
+        return before
     await connection.execute(update(_AREA).where(is_it).values(**asdict(details)))
     moved = {"layout_version": lot.layout_version + 1}
     await connection.execute(update(_LOT).where(_LOT.c.id == lot_id).values(**moved))

@@ -148,7 +148,7 @@ async def prepare_tour(visitors: Visitors, rest: Rest, lotline: Installation) ->
         Place("displays, a code that is wrong", "/operator/displays", press="#pair-button"),
         Place("operator's lots", "/operator"),
         Place("operator's lots, nothing found", "/operator?q=zzzz"),
-        Place("new lot", "/operator/lots/new"),
+        Place("new lot", "/operator/new-lot"),
         Place("operator's lot", "/operator/lots/riverside"),
         Place("operator's lot, closing it", "/operator/lots/riverside", press="#close > summary"),
         Place("area", "/operator/lots/riverside/areas/A"),

@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from babel.messages.catalog import Message
 from markupsafe import Markup
+from starlette.types import Receive, Scope, Send
 
 from app.core.errors import Unavailable
 from app.core.languages import (
     ENGLISH,
     LANGUAGES,
+    Languages,
     catalogue,
     preferred,
     say,
@@ -18,6 +20,7 @@ from app.core.languages import (
     sentence,
     speaking,
     spoken_with,
+    this_page,
 )
 from app.core.money import Money
 from app.core.templating import environment
@@ -112,6 +115,33 @@ def test_a_program_is_answered_in_english_and_a_feed_in_the_readers_language() -
     assert spoken_with(scope(accept="application/json", accept_language="de")) == "en"
     assert spoken_with(scope("websocket", accept_language="de")) == "de"
     assert spoken_with(scope(hx_request="true", accept_language="de")) == "de"
+
+
+@pytest.mark.parametrize(
+    ("referer", "page"),
+    [
+        ("http://here:8000/bookings/abc?paying=done", "/bookings/abc?paying=done"),
+        ("http://elsewhere/bookings/abc", "/"),
+        ("http://[", "/"),
+        ("", "/"),
+    ],
+)
+async def test_from_the_answer_to_a_form_one_comes_back_to_the_page_that_had_it(
+    referer: str, page: str
+) -> None:
+    seen = []
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(this_page())
+
+    asked = scope(host="here:8000", referer=referer) | {
+        "method": "POST",
+        "path": "/bookings/abc/extend",
+        "query_string": b"",
+    }
+    await Languages(answer)(asked, None, None)  # type: ignore[arg-type]
+    await Languages(answer)(asked | {"method": "GET", "query_string": b"a=1"}, None, None)  # type: ignore[arg-type]
+    assert seen == [page, "/bookings/abc/extend?a=1"]
 
 
 def test_money_days_and_lengths_are_written_as_the_reader_writes_them() -> None:

@@ -49,6 +49,7 @@ _COLUMNS = {
 _BY_SPELLING = {spelling: column for column, spellings in _COLUMNS.items() for spelling in spellings}
 IDENTIFIER = re.compile(r"[^\W_][\w .:/#+@-]{0,119}")
 AREA_CODE = re.compile(r"\w[\w .:/#+-]{0,31}")
+LONGEST_POINT = 200
 _POINT = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*[,; ]\s*([+-]?\d+(?:\.\d+)?)\s*")
 
 
@@ -194,7 +195,7 @@ def _point_in(location: str) -> tuple[float | None, float | None]:
             longitude, latitude = (str(value) for value in point["coordinates"][:2])
         except (ValueError, KeyError, TypeError, RecursionError):
             return None, None
-    elif match := _POINT.fullmatch(location):
+    elif len(location) <= LONGEST_POINT and (match := _POINT.fullmatch(" ".join(location.split()))):
         latitude, longitude = match.groups()
     else:
         return None, None

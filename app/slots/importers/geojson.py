@@ -45,6 +45,9 @@ from app.slots.importers.values import code_from, is_currency, is_time_zone, tex
 OVERLAP = 0.6
 """Two stalls that share more than this part of the smaller one are the same stall."""
 NEARBY_M = 100.0
+AT_ONCE = 500
+MOST_MET = 60
+"""Stalls that one stall touches or covers on average, itself included: a few on each of many storeys."""
 
 
 def plan_geojson(data: bytes, defaults: ImportDefaults, on_progress: OnProgress | None = None) -> ImportPlan:
@@ -91,11 +94,17 @@ def _without_overlaps(stalls: list[Feature], refusals: list[Refusal]) -> list[Fe
     if not stalls:
         return []
     shapes = [stall.shape for stall in stalls]
-    first, second = STRtree(shapes).query(shapes, predicate="intersects")
+    tree, met = STRtree(shapes), 0
     earlier: dict[int, list[int]] = defaultdict(list)
-    for i, j in zip(first.tolist(), second.tolist(), strict=True):
-        if i < j and stalls[i].tags.get("level") == stalls[j].tags.get("level"):
-            earlier[j].append(i)
+    for begin in range(0, len(shapes), AT_ONCE):
+        first, second = tree.query(shapes[begin : begin + AT_ONCE], predicate="intersects")
+        met += len(first)
+        if met > MOST_MET * (begin + AT_ONCE):
+            # No car park is like that, and to lay it out would take hours.
+            raise ImportRefused("Too many slots of the file lie on one another; check its outlines.")
+        for i, j in zip((first + begin).tolist(), second.tolist(), strict=True):
+            if i < j and stalls[i].tags.get("level") == stalls[j].tags.get("level"):
+                earlier[j].append(i)
     dropped: set[int] = set()
     for j in sorted(earlier):
         for i in sorted(earlier[j]):

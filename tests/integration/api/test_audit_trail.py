@@ -23,7 +23,7 @@ async def operator(client: AsyncClient) -> AsyncClient:
 
 async def new_lot(operator: AsyncClient, name: str) -> None:
     fields = {"name": name, "time_zone": "Europe/Berlin", "currency": "EUR"}
-    assert (await operator.post("/operator/lots/new", data=fields)).status_code == 303
+    assert (await operator.post("/operator/new-lot", data=fields)).status_code == 303
 
 
 async def test_it_says_who_did_what_to_what_and_finds_a_day_and_a_person(operator: AsyncClient) -> None:

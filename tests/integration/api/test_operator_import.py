@@ -110,7 +110,7 @@ async def test_a_map_goes_into_a_lot_that_was_made_before_with_a_picture_of_it_f
     operator: AsyncClient,
 ) -> None:
     new = {"name": "My Lot", "time_zone": "Europe/Berlin", "currency": "EUR"}
-    await operator.post("/operator/lots/new", data=new)
+    await operator.post("/operator/new-lot", data=new)
     one = only_lot("herrick-west")
     url = await tried(operator, one, "west.geojson", lot="my-lot")
     page = await operator.get(url)
@@ -145,7 +145,7 @@ def only_lot(code: str) -> bytes:
 
 async def test_a_closed_lot_that_is_filled_stays_closed(operator: AsyncClient) -> None:
     new = {"name": "Quay", "time_zone": "Europe/Berlin", "currency": "EUR"}
-    await operator.post("/operator/lots/new", data=new)
+    await operator.post("/operator/new-lot", data=new)
     await operator.post("/operator/lots/quay/works", data={"act": "close", "idempotency_key": "k"})
     await imported(operator, await tried(operator, TABLE))
     wish = {"entityIdentifier": "HH A 1", "lot": "quay"}

@@ -185,7 +185,9 @@ def test_a_length_may_be_written_in_several_ways(text: str, seconds: int) -> Non
     assert read_length(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0", "soon", "-5", "1.5 h", "999 d"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "soon", "-5", "1.5 h", "999 d", "1d" + " " * 900_000 + "x", "1d" * 400_000]
+)
 def test_what_is_no_length_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"\.$"):
         read_length(text)
@@ -332,7 +334,10 @@ def test_it_starts_at_once_or_when_the_lots_clock_shows_it(
 def test_a_start_that_has_passed_says_the_earliest() -> None:
     draft = read(ROW | {"start_day": "2026-11-24", "start_time": "14:30"})
     assert draft.errors == {"start_day": "This has passed. Earliest is 24 Nov 2026, 14:31."}
+    assert "This has passed." in read(ROW | {"start_day": "0001-01-01"}).errors["start_day"]
+    end = {"start_day": "9999-12-31", "start_time": "24:00"}
     assert "two years" in read(ROW | {"start_day": "9999-12-31"}).errors["start_day"]
+    assert "start_day" in read(ROW | end).errors
     assert "day as well" in read(ROW | {"start_time": "10:00"}).errors["start_day"]
 
 

@@ -190,3 +190,9 @@ def test_odd_cells_are_refused_by_row_never_a_crash(rows: list[list[str]]) -> No
     kept = sum(len(lot.slots) for lot in plan.lots)
     assert kept + len(plan.refusals) <= len(data.splitlines())
     assert all(refusal.row and refusal.reason.endswith(".") for refusal in plan.refusals)
+
+
+def test_a_location_far_too_long_for_a_point_is_words() -> None:
+    location = "1" + " " * 60_000 + "x"
+    slot = plan_csv(f"identifier,location\ns1,{location}\n".encode(), DEFAULTS).lots[0].slots[0]
+    assert slot.latitude is None

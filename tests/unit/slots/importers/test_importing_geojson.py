@@ -408,3 +408,9 @@ def test_odd_features_alone_are_refused_in_words_too(odd: list[Any]) -> None:
         plan_geojson(json.dumps({"type": "FeatureCollection", "features": odd}).encode(), DEFAULTS)
     except ImportRefused as refusal:
         assert str(refusal).endswith(".")
+
+
+def test_a_file_whose_slots_lie_on_one_another_is_refused_before_it_is_laid_out() -> None:
+    stacked = [stall(1, 1, f"s{number}", level=str(number)) for number in range(2_000)]
+    with pytest.raises(ImportRefused, match="Too many slots of the file lie on one another"):
+        plan_geojson(collection(lot(FLOOR), *stacked), DEFAULTS)
