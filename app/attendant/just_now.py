@@ -7,7 +7,7 @@ from starlette.requests import Request
 from app.accounts.access import account
 from app.attendant import views
 from app.attendant.money_views import money_url
-from app.attendant.undo import OFFERED_FOR, Undo
+from app.attendant.undo import Undo
 from app.attendant.urls import slot_url
 from app.bookings import desk_lists
 from app.bookings import queries as bookings
@@ -20,7 +20,7 @@ from app.core.parts import part
 from app.core.templating import token
 from app.payments import wording
 from app.payments.models import Payment
-from app.payments.refunding import may_undo
+from app.payments.refunding import UNDO_WITHIN, may_undo
 from app.slots.layout import Layout
 from app.slots.models import State
 
@@ -37,7 +37,7 @@ async def just_now(request: Request, layout: Layout) -> views.JustNow:
         works = await desk_lists.works(connection, layout.lot_id, MOST_EVENTS)
         settled = await desk_lists.settled(connection, {one.reservation for one in happened})
         fresh: list[bookings.Happened | desk_lists.Work] = [*happened, *works]
-        named = {name for one in fresh if now - one.at < OFFERED_FOR for name in _names(one, layout)}
+        named = {name for one in fresh if now - one.at < UNDO_WITHIN for name in _names(one, layout)}
         there = {name: layout.by_name[name].id for name in named}
         states = {name: await bookings.slot_now(connection, number) for name, number in there.items()}
     events = [(one.at, _booking(layout, one, settled, states, now)) for one in happened]
@@ -77,7 +77,7 @@ def _booking(
         id=f"{one.what}-{one.reservation}",
         unpaid=unpaid,
         unpaid_url=money_url(code, q=one.entity),
-        undo=_moved_back(code, one, states) if now - one.at < OFFERED_FOR else None,
+        undo=_moved_back(code, one, states) if now - one.at < UNDO_WITHIN else None,
     )
 
 

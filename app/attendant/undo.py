@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from app.core.ids import new_id
-
-# So long the feed offers it; a panel offers it while it shows what was done.
-OFFERED_FOR = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)

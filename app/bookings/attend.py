@@ -34,7 +34,7 @@ async def take_back_check_in(
 ) -> None:
     """It was another car: the slot is reserved as before, and its driver has the whole grace from now on.
 
-    A Problem (409) where the slot has changed since.
+    A Problem (409) where the slot has changed since, or the check-in was more than five minutes ago.
     """
     await desk.served(Moving(slot_id, version, State.OCCUPIED, State.RESERVED, key))
     metrics.ATTENDED.labels("undo-check-in").inc()

@@ -1,6 +1,7 @@
 """Lots as operators make and edit them: what is said of them, their tariff, and who is told."""
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -73,20 +74,33 @@ async def edit_lot(desk: Desk, lot_id: int, details: LotDetails, seen: str, by: 
             now = await desk.database.now(connection)
             before = await edits.edit_lot(connection, lot_id, details, seen)
             changed = _changed(before, details)
+            if {"currency", "time_zone", "entities_are_plates"} & changed.keys() and await was_booked(
+                connection, lot_id
+            ):
+                raise _was_booked(changed)
             if "currency" in changed or "time_zone" in changed:
-                if await was_booked(connection, lot_id):
-                    raise Problem(
-                        409,
-                        "lot-was-booked",
-                        sentence("Time zone and currency stay as they are"),
-                        sentence("Bookings were made here, and are reckoned by them."),
-                    )
                 await follow_lot(connection, lot_id, details.currency, details.time_zone, now, by)
             if changed:
                 await note(connection, by, "lot.edited", f"lot:{lot_id}", now, **changed)
 
     await run_again_on_conflict(work)
     await show_lot(desk, lot_id)
+
+
+def _was_booked(changed: Mapping[str, object]) -> Problem:
+    if "entities_are_plates" in changed:
+        return Problem(
+            409,
+            "lot-was-booked",
+            sentence("How vehicles are known stays as it is"),
+            sentence("Bookings were made here, and are found by it."),
+        )
+    return Problem(
+        409,
+        "lot-was-booked",
+        sentence("Time zone and currency stay as they are"),
+        sentence("Bookings were made here, and are reckoned by them."),
+    )
 
 
 async def edit_area(desk: Desk, lot_id: int, code: str, details: AreaDetails, seen: str, by: str) -> None:

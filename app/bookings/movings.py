@@ -8,6 +8,7 @@ from app.bookings.forms import billed_from
 from app.bookings.jobs import Again, Done, Moving
 from app.bookings.records import Lock, Move, SlotRow
 from app.bookings.round import Round
+from app.payments.refunding import UNDO_WITHIN
 from app.slots.models import State
 
 
@@ -17,6 +18,8 @@ async def move(round_: Round, movings: Sequence[Moving]) -> None:
     slots = {row.slot_id: row for row in await records.slots_by_id(round_.connection, ids, round_.lock)}
     held = await records.slots_by_id(round_.connection, [one for one in ids if one not in slots], Lock.NONE)
     busy = {row.slot_id for row in held}
+    back = [one.slot_id for one in movings if one.target is State.RESERVED and one.slot_id in slots]
+    settled = await _settled(round_, [slots[one] for one in back])
     first: dict[int, Moving] = {}
     for moving in movings:
         slot = slots.get(moving.slot_id)
@@ -25,6 +28,8 @@ async def move(round_: Round, movings: Sequence[Moving]) -> None:
             round_.outcomes[moving] = Again.BUSY if is_there else problems.no_such_slot(str(moving.slot_id))
         elif slot.slot_id in first or (slot.version, slot.state) != (moving.version, moving.expected):
             round_.outcomes[moving] = problems.changed_meanwhile(slot.identifier)
+        elif moving.target is State.RESERVED and slot.slot_id in settled:
+            round_.outcomes[moving] = problems.too_late_to_take_back()
         else:
             first[slot.slot_id] = moving
     moved = await round_.move([_move(moving, slots[slot_id]) for slot_id, moving in first.items()], slots)
@@ -37,6 +42,17 @@ async def move(round_: Round, movings: Sequence[Moving]) -> None:
     arrived = [slots[one].reservation_id for one in moved if first[one].target is State.OCCUPIED]
     await records.note_arrivals(round_.connection, [one for one in arrived if one is not None], round_.now)
     await _take_back(round_, [slots[one] for one in moved if first[one].target is State.RESERVED])
+
+
+async def _settled(round_: Round, slots: Sequence[SlotRow]) -> set[int]:
+    """Slots whose car has arrived too long ago for the check-in to have been a slip."""
+    of = {slot.reservation_id: slot.slot_id for slot in slots if slot.reservation_id is not None}
+    bookings = await records.active_by_id(round_.connection, list(of))
+    return {
+        of[booking.id]
+        for booking in bookings.values()
+        if booking.arrived_at is not None and round_.now - booking.arrived_at > UNDO_WITHIN
+    }
 
 
 async def _take_back(round_: Round, slots: Sequence[SlotRow]) -> None:

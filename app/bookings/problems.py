@@ -165,6 +165,15 @@ def request_in_flight() -> Problem:
     )
 
 
+def too_late_to_take_back() -> Problem:
+    return Problem(
+        409,
+        "too-late-to-undo",
+        sentence("This check-in can't be taken back any more"),
+        sentence("It can for five minutes. Where the wrong car was checked in, move or release the booking."),
+    )
+
+
 def changed_meanwhile(slot: str) -> Problem:
     return Problem(
         409,

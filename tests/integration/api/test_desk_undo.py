@@ -95,9 +95,24 @@ async def test_who_has_to_check_in_has_the_whole_grace_again(ann: AsyncClient, c
     reservation = await booked(ann)
     await press(ann, await form(ann, "act-check-in"))
     assert (await running(ann, reservation)).arrive_by is None
-    clock.advance(timedelta(minutes=30))
+    clock.advance(timedelta(minutes=5))
     await press(ann, await form(ann, "act-release") | {"to": f"{SLOT}/undo-check-in"})
     assert (await running(ann, reservation)).arrive_by == clock.now() + timedelta(seconds=600)
+
+
+async def test_a_check_in_of_long_ago_is_not_taken_back(ann: AsyncClient, clock: FixedClock) -> None:
+    """The car stands there: taken back it would be a no-show, and its slot somebody else's."""
+    reservation = await booked(ann)
+    await press(ann, await form(ann, "act-check-in"))
+    before = await running(ann, reservation)
+    clock.advance(timedelta(minutes=5, seconds=1))
+    sent = await form(ann, "act-release")
+    sent.pop("to")
+    answer = await ann.post(f"{SLOT}/undo-check-in", data=sent, headers=BY_HTMX)
+    assert answer.status_code == 409
+    assert "be taken back any more. It can for five minutes." in words_of(answer)
+    assert await running(ann, reservation) == before
+    assert await status_of(ann, "s0") == "occupied"
 
 
 async def test_cash_taken_by_a_slip_is_taken_back_once_and_is_owed_again(
@@ -153,10 +168,10 @@ async def test_closing_and_moving_are_taken_back_from_the_feed(ann: AsyncClient,
     await press(ann, await form(ann, "act-close", f"{LOT}/slots/s1"))
     feed = (await ann.get(f"{LOT}/just-now")).text
     assert "s1 Closed by Ann" in words_of(await ann.get(f"{LOT}/just-now"))
-    (name,) = re.findall(r'id="(undo-close-\d+)"', feed)
+    (name,) = re.findall(r'id="(undo-close-\d+-[^"]*)(?<!-do)"', feed)
     assert "s1 is open." in await press(ann, in_form(feed, name))
     feed = (await ann.get(f"{LOT}/just-now")).text
-    assert not re.findall(r'id="undo-close-\d+"', feed)
+    assert not re.findall(r'id="undo-close-\d+-', feed)
 
     await booked(ann)
     sent = await form(ann, "act-move")

@@ -139,6 +139,10 @@ async def test_clock_and_currency_change_with_their_tariff_until_the_first_booki
     seen = hidden(await operator.get(lot), "seen")
     late = await operator.post(lot, data=NEW | {"seen": seen, "currency": "CHF"})
     assert late.status_code == 409 and "Time zone and currency stay as they are." in words_of(late)
+    # Bookings are found by what their vehicles were taken for.
+    seen = hidden(await operator.get(lot), "seen")
+    late = await operator.post(lot, data=NEW | changed | {"seen": seen, "plates": "1"})
+    assert late.status_code == 409 and "How vehicles are known stays as it is." in words_of(late)
 
 
 async def test_a_closed_lot_gives_nothing_out_and_what_is_booked_stays(operator: AsyncClient) -> None:
