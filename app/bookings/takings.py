@@ -26,6 +26,8 @@ from app.slots.models import State
 Claim = tuple[Taking, SlotRow]
 # What an answer says of its slot that a PUT may change afterwards.
 _MAY_CHANGE = ("slot_name", "area")
+# And what it says of its times, which an early arrival or an extension changes.
+_TIMES = ("start_at", "until", "arrive_by")
 
 
 async def take(round_: Round, takings: Sequence[Taking]) -> None:
@@ -69,7 +71,9 @@ async def replay(round_: Round, kept: dict[str, Any]) -> Reserved:
     if kept.get("slot", now.slot) != now.slot:
         # It was moved: who asks again is told where it is.
         return now
-    return replace(now, **{name: kept[name] for name in _MAY_CHANGE if name in kept})
+    told: dict[str, Any] = {name: kept[name] for name in _MAY_CHANGE if name in kept}
+    told |= {name: kept[name] and datetime.fromisoformat(kept[name]) for name in _TIMES if name in kept}
+    return replace(now, **told)
 
 
 def _refused_for_fields(round_: Round, taking: Taking) -> bool:
@@ -220,11 +224,16 @@ async def _book(round_: Round, chosen: dict[int, Claim]) -> None:
             reserved = _reserved(round_, slot, values, tariff)
             round_.outcomes[taking] = Done(reserved)
             may_change = {name: getattr(reserved, name) for name in _MAY_CHANGE}
-            kept = {"reservation": values["id"], "slot": reserved.slot, **may_change}
+            times = {name: _written(getattr(reserved, name)) for name in _TIMES}
+            kept = {"reservation": values["id"], "slot": reserved.slot, **may_change, **times}
             round_.keep_answer(taking, kept)
         elif values["id"] in undone:
             round_.outcomes[taking] = Again.LOST
     await _explain(round_, [(taking, slot, values["entity"]) for taking, slot, _, values in refused])
+
+
+def _written(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
 
 
 def _given_state(taking: Taking) -> State:

@@ -97,7 +97,9 @@ async def test_after_a_crash_the_pages_are_live_again_by_themselves_and_equal_sq
         )
 
     truth = shaky_lotline.states_in_sql("riverside")
-    await expect(driver.locator("#map .slot[data-state=reserved]")).to_have_count(truth.count("reserved"))
+    await expect(driver.locator("#map .slot[data-state=reserved]")).to_have_count(
+        truth.count("reserved"), timeout=BACK_WITHIN_S * 1000
+    )
     assert await tiles(driver) == truth
     await expect(driver.locator("#count-free")).to_have_text(str(truth.count("free")))
     await expect(front.locator("#free-riverside")).to_have_text(str(truth.count("free")))

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from sqlalchemy import func, select
 
 from app.bookings import answers, batches, line
+from app.bookings.attend import check_in
 from app.bookings.batch import Settled
 from app.bookings.desk import Desk
 from app.bookings.forms import IdempotencyKey, ReserveRequest, UnreserveRequest
@@ -53,6 +54,17 @@ async def test_the_same_key_gets_the_same_answer_after_the_booking_has_ended(des
     first = await reserve(desk, asked)
     await unreserve(desk, UnreserveRequest("A 1", first.slot))
     await reserve(desk, ReserveRequest("B 2", slot=first.slot))
+    assert await reserve(desk, asked) == first
+
+
+async def test_the_same_key_gets_the_same_times_after_an_early_arrival(desk: Desk) -> None:
+    await open_lot(desk)
+    later = datetime.now(UTC) + timedelta(hours=2)
+    asked = ReserveRequest("A 1", slot="here-A1", start=later, idempotency=KEY)
+    first = await reserve(desk, asked)
+    layout = await desk.layouts.of(1)
+    assert layout is not None
+    await check_in(desk, layout.by_name["A1"].id, 2)
     assert await reserve(desk, asked) == first
 
 

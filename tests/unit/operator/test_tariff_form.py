@@ -185,12 +185,16 @@ def test_a_length_may_be_written_in_several_ways(text: str, seconds: int) -> Non
     assert read_length(text) == seconds
 
 
-@pytest.mark.parametrize(
-    "text", ["", "0", "soon", "-5", "1.5 h", "999 d", "1d" + " " * 900_000 + "x", "1d" * 400_000]
-)
+@pytest.mark.parametrize("text", ["", "0", "soon", "-5", "1.5 h", "999 d"])
 def test_what_is_no_length_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"\.$"):
         read_length(text)
+
+
+def test_what_is_far_too_long_to_be_a_length_is_refused_at_once() -> None:
+    for text in ("1d" + " " * 900_000 + "x", "1d" * 400_000):
+        with pytest.raises(ValueError, match=r"\.$"):
+            read_length(text)
 
 
 def test_a_row_and_a_limit_are_lines() -> None:
