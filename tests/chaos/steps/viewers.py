@@ -27,6 +27,9 @@ class _States:
     def content(self, picture: Picture, changed: set[int] | None) -> str:
         return ""
 
+    def figures(self, picture: Picture) -> dict[str, int]:
+        return {}
+
 
 @asynccontextmanager
 async def watched(database: Database, redis_url: str, lots: Iterable[int]) -> AsyncIterator[dict[int, Feed]]:
